@@ -1,0 +1,1 @@
+"""What people type: the `claude-container` command. `agent/` holds what the agent types."""

@@ -1,0 +1,1 @@
+"""Enforcement: what stands between an agent's command and the real tool."""

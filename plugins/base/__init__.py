@@ -1,0 +1,1 @@
+"""What every plugin shares: protocol, policy, server, worker and the control link."""

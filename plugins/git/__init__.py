@@ -1,0 +1,1 @@
+"""The git plugin: git's command line, rules, hooks and remotes."""

@@ -1,0 +1,1 @@
+"""cc-tui: the operator's desk. Screens and widgets; no business logic."""
