@@ -94,8 +94,13 @@ class Home:
             )
         try:
             for directory, mode in (
-                (self.root, 0o755), (self.cli, 0o755), (self.sockets, 0o755), (self.config, 0o755),
-                (self.state, 0o700), (self.run, 0o700), (self.logs, 0o700),
+                (self.root, 0o755),
+                (self.cli, 0o755),
+                (self.sockets, 0o755),
+                (self.config, 0o755),
+                (self.state, 0o700),
+                (self.run, 0o700),
+                (self.logs, 0o700),
             ):
                 directory.mkdir(mode=mode, parents=True, exist_ok=True)
             self.state.chmod(0o700)

@@ -200,9 +200,7 @@ class Stop(Message):
     type: Literal["stop"] = "stop"
 
 
-FromPlugin = Annotated[
-    Hello | Ready | Record | Applied | Stats | Ask | Forget, Field(discriminator="type")
-]
+FromPlugin = Annotated[Hello | Ready | Record | Applied | Stats | Ask | Forget, Field(discriminator="type")]
 FromSupervisor = Annotated[
     Welcome | SetPolicy | Stored | Answer | Lockdown | Stop, Field(discriminator="type")
 ]

@@ -65,7 +65,11 @@ class Runner(Protocol):
     """Runs a command in the worker's sandbox and returns what it printed (at most 8 MiB)."""
 
     def __call__(
-        self, argv: tuple[str, ...], *, cwd: str, environment: Mapping[str, str] | None = None,
+        self,
+        argv: tuple[str, ...],
+        *,
+        cwd: str,
+        environment: Mapping[str, str] | None = None,
         stdin: bytes = b"",
     ) -> Awaitable[Captured]: ...
 
