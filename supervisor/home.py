@@ -23,7 +23,7 @@ class Home:
     def find(cls, given: str | os.PathLike[str] | None = None) -> Home:
         """Return the home: as given, else `$CLAUDE_HOME`, else `~/.claude-container`."""
         chosen = given or os.environ.get("CLAUDE_HOME") or "~/.claude-container"
-        return cls(Path(os.path.abspath(Path(chosen).expanduser())))
+        return cls(Path(chosen).expanduser().absolute())
 
     @property
     def cli(self) -> Path:

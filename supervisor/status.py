@@ -17,8 +17,10 @@ class _Frozen(BaseModel):
 
 
 class PolicyStatus(_Frozen):
-    """`enforced`: the file on disk is in force. `stale`: sent, not yet acknowledged, or the plugin is away.
-    `invalid`: the file has problems and the last good policy stays. `missing`: no good policy ever: refuses all.
+    """How the file on disk and what the plugin enforces relate.
+
+    `enforced`: the file is in force. `stale`: sent, not yet acknowledged, or the plugin is away.
+    `invalid`: the file has problems, the last good policy stays. `missing`: never a good one, refuses all.
     """
 
     state: PolicyState

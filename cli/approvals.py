@@ -1,0 +1,133 @@
+"""approvals list|show|approve|deny|watch: the operator's answers, from a shell."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import click
+
+from cli.connection import ask
+from cli.output import age, clock, emit, json_option, short, table
+from plugins.base.text import printable
+from supervisor.client import Client
+from supervisor.home import Home
+from supervisor.status import Request
+
+pass_home = click.make_pass_decorator(Home)
+
+_OPEN = ("open", "granted")
+
+
+@click.group()
+def approvals() -> None:
+    """List, approve and deny what waits for an answer."""
+
+
+@approvals.command("list")
+@click.option("--all", "everything", is_flag=True, help="Answered and expired ones too.")
+@json_option
+@pass_home
+def list_requests(home: Home, everything: bool, as_json: bool) -> None:
+    """List the requests that wait for an answer."""
+    requests = ask(home, lambda client: client.requests())
+    shown = [request for request in requests if everything or request.state in _OPEN]
+    if as_json:
+        emit(shown)
+        return
+    table(
+        ("ID", "STATE", "SINCE", "TRIES", "COMMAND", "BLOCKED BY"),
+        [_row(request) for request in shown],
+        empty="Nothing waits for an answer.",
+    )
+
+
+def _row(request: Request) -> tuple[object, ...]:
+    state = "waiting" if request.waiting else request.state
+    rules = ", ".join(dict.fromkeys(rule for rule, _, _ in request.reasons))
+    return (
+        request.id, state, age(time.time() - request.first), request.count, _command(request, 50), rules,
+    )  # fmt: skip
+
+
+def _command(request: Request, width: int) -> str:
+    return short(" ".join((request.plugin, *request.args)), width)
+
+
+@approvals.command()
+@click.argument("request_id")
+@json_option
+@pass_home
+def show(home: Home, request_id: str, as_json: bool) -> None:
+    """Show what the request would do: refs, commits, changes."""
+    request = ask(home, lambda client: client.request(request_id))
+    if as_json:
+        emit(request)
+    else:
+        _print_request(request)
+
+
+def _print_request(request: Request) -> None:
+    click.echo(f"{request.id}  {request.state}  {_command(request, 200)}")
+    click.echo(f"in {printable(request.cwd)}, tried {request.count} times, first at {clock(request.first)}")
+    for rule, line, message in request.reasons:
+        where = f" (line {line})" if line else ""
+        click.echo(f"blocked by {rule}{where}: {printable(message)}")
+    if request.remote:
+        click.echo(f"remote {printable(request.remote)}")
+    for update in request.updates:
+        kind = "fast-forward" if update.fast_forward else "not a fast-forward"
+        click.echo(f"  {printable(update.ref)}  {update.old[:12]} -> {update.new[:12]}  {kind}")
+    for line in request.details.splitlines():
+        click.echo(printable(line.replace("\t", "        ")))
+
+
+@approvals.command()
+@click.argument("request_id")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="For every repeat within this time.")
+@pass_home
+def approve(home: Home, request_id: str, minutes: float | None) -> None:
+    """Let exactly this operation through, once (or for --minutes)."""
+    mode = "time" if minutes else "once"
+    request = ask(home, lambda client: client.approve(request_id, mode, minutes))
+    if request.state == "granted":
+        click.echo(f"Approved {request.id}: the next try passes, until {clock(request.grant_until)}.")
+    else:
+        click.echo(f"Approved {request.id}: the waiting command goes on.")
+
+
+@approvals.command()
+@click.argument("request_id")
+@click.argument("reason", default="")
+@pass_home
+def deny(home: Home, request_id: str, reason: str) -> None:
+    """Say no; the agent gets to read REASON."""
+    request = ask(home, lambda client: client.deny(request_id, reason))
+    click.echo(f"Denied {request.id}.")
+
+
+@approvals.command()
+@pass_home
+def watch(home: Home) -> None:
+    """Attach as an operator: print each new request, while blocked commands wait for an answer."""
+    click.echo("Attached: blocked commands now wait for an answer. Ctrl-C detaches.", err=True)
+    asyncio.run(_watch(home))
+
+
+async def _watch(home: Home) -> None:
+    client = await Client.connect(home, operator=True)
+    seen: set[str] = set()
+    try:
+        _print_new(await client.requests(), seen)
+        async for notification in client.notifications():
+            if notification.topic == "requests":
+                _print_new(await client.requests(), seen)
+    finally:
+        await client.close()
+
+
+def _print_new(requests: list[Request], seen: set[str]) -> None:
+    for request in requests:
+        if request.state == "open" and request.id not in seen:
+            seen.add(request.id)
+            click.echo(f"{clock(request.last)}  {request.id}  {_command(request, 100)}")

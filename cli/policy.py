@@ -1,0 +1,147 @@
+"""policy check|explain|diff|history|rollback: the rules, and what they would do."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from cli.connection import ask_if_running
+from cli.output import clock, emit, json_option, table
+from plugins.base.control import StartConfig
+from plugins.base.errors import ClaudeContainerError
+from plugins.base.explain import explain as explain_lines
+from plugins.base.plugin import Captured, Invocation
+from plugins.base.policy import Policy, PolicyError, decode_policy, parse_policy
+from plugins.base.registry import plugin_class
+from supervisor.home import Home
+from supervisor.policies import PolicyStore
+
+pass_home = click.make_pass_decorator(Home)
+
+
+@click.group()
+def policy() -> None:
+    """Check, explain, compare and roll back policies."""
+
+
+@policy.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@json_option
+@pass_home
+def check(home: Home, files: tuple[Path, ...], as_json: bool) -> int:
+    """Check policy files (by default, all of the home's): every problem with its line. Exits 1 on problems."""
+    checked = [(path, _problems(path)) for path in files or sorted(home.config.glob("*.yaml"))]
+    if as_json:
+        emit([{"file": str(path), "problems": problems} for path, problems in checked])
+    else:
+        for path, problems in checked:
+            click.echo("\n".join(problems) if problems else f"{path}: fine")
+    return 1 if any(problems for _, problems in checked) else 0
+
+
+def _problems(path: Path) -> list[str]:
+    try:
+        _parse(path)
+    except PolicyError as error:
+        return [str(problem) for problem in error.problems]
+    except OSError as error:
+        return [f"{path}: {error.strerror}"]
+    return []
+
+
+def _parse(path: Path) -> Policy:
+    text = decode_policy(path.read_bytes(), file=path.name)
+    model = plugin_class(path.stem).rules_model
+    return parse_policy(text, file=path.name, rules_model=model, plugin=path.stem)
+
+
+@policy.command(context_settings={"ignore_unknown_options": True})
+@click.option("--cwd", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(), help="Where.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@json_option
+@pass_home
+def explain(home: Home, cwd: Path, command: tuple[str, ...], as_json: bool) -> int:
+    """Say what the policy makes of COMMAND (for example: git push origin main) without running it.
+
+    Exits 1 when it would be refused.
+    """
+    tool, *argv = command
+    path = home.policy_file(tool)
+    if not path.exists():
+        raise ClaudeContainerError(f"No plugin rules {tool!r}.", hint=f"Add one with: claude-container plugin add {tool}")
+    rules = _parse(path)
+    plugin = plugin_class(tool)(_what_if(home, tool, cwd.absolute()))
+    invocation = Invocation(tuple(argv), str(cwd.absolute()), {}, "explain")
+    operation = asyncio.run(plugin.inspect(invocation, rules, _run_here))
+    decision = plugin.evaluate(rules, operation)
+    if as_json:
+        emit({"allowed": decision.allowed, "approvable": decision.approvable,
+              "reasons": [{"rule": r.rule, "line": r.line, "message": r.message, "hint": r.hint} for r in decision.reasons]})  # fmt: skip
+    else:
+        click.echo("\n".join(explain_lines(rules, operation, decision)))
+    return 0 if decision.allowed else 1
+
+
+def _what_if(home: Home, tool: str, workspace: Path) -> StartConfig:
+    """A start configuration for judging alone: nothing is started with it."""
+    status = ask_if_running(home, lambda client: client.status())
+    return StartConfig(
+        plugin=tool, socket="", control="", token="", workspace=status.workspace if status else str(workspace),
+        state="", client="", path="", origin=status.origin if status else "",
+    )  # fmt: skip
+
+
+async def _run_here(
+    argv: tuple[str, ...], *, cwd: str, environment: Mapping[str, str] | None = None, stdin: bytes = b""
+) -> Captured:
+    """Run a look-up (such as `git config`) as the operator, outside any sandbox."""
+    program = shutil.which(argv[0]) or argv[0]
+    done = subprocess.run([program, *argv[1:]], cwd=cwd, input=stdin, capture_output=True, check=False)  # noqa: ASYNC221
+    return Captured(done.returncode, done.stdout, done.stderr)
+
+
+@policy.command()
+@click.argument("name", default="git")
+@pass_home
+def diff(home: Home, name: str) -> None:
+    """Show how the file differs from the last good policy."""
+    store = PolicyStore(home)
+    old, new = store.last_good(name) or "", store.read(name).text
+    sys.stdout.writelines(
+        difflib.unified_diff(
+            old.splitlines(keepends=True), new.splitlines(keepends=True), "last good policy", f"{name}.yaml"
+        )
+    )
+
+
+@policy.command()
+@click.argument("name", default="git")
+@json_option
+@pass_home
+def history(home: Home, name: str, as_json: bool) -> None:
+    """List the policies that were in force, newest first."""
+    entries = PolicyStore(home).history(name)
+    if as_json:
+        emit([{"hash": entry.hash, "time": entry.time, "who": entry.who} for entry in entries])
+    else:
+        table(
+            ("HASH", "SINCE", "BY"), [(entry.hash[:12], clock(entry.time), entry.who) for entry in entries],
+            empty=f"No policy of {name} has been in force yet.",
+        )  # fmt: skip
+
+
+@policy.command()
+@click.argument("name")
+@click.argument("hash_prefix")
+@pass_home
+def rollback(home: Home, name: str, hash_prefix: str) -> None:
+    """Put an earlier policy (see history) back into the file."""
+    saved = PolicyStore(home).rollback(name, hash_prefix)
+    click.echo(f"{home.policy_file(name)} is again {saved[:12]}.")
