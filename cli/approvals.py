@@ -84,7 +84,9 @@ def _print_request(request: Request) -> None:
 
 @approvals.command()
 @click.argument("request_id")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="For every repeat within this time.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="For every repeat within this time."
+)
 @pass_home
 def approve(home: Home, request_id: str, minutes: float | None) -> None:
     """Let exactly this operation through, once (or for --minutes)."""

@@ -25,7 +25,9 @@ def filter_options(command):  # type: ignore[no-untyped-def]
     """The options that narrow down rows, the same for list and export."""
     for option in (
         click.option("--plugin", default="", help="Only this plugin."),
-        click.option("--verdict", "verdicts", multiple=True, type=click.Choice([*Verdict, "info"]), help="Only these."),
+        click.option(
+            "--verdict", "verdicts", multiple=True, type=click.Choice([*Verdict, "info"]), help="Only these."
+        ),
         click.option("--blocked", is_flag=True, help="Only what was not let through."),
         click.option("--search", default="", help="Only rows that contain this text."),
     ):
@@ -106,10 +108,18 @@ def show(home: Home, seq: int, as_json: bool) -> None:
 @audit.command()
 @filter_options
 @click.option("--format", "format_", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of stdout.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of stdout."
+)
 @pass_home
 def export(
-    home: Home, plugin: str, verdicts: tuple[str, ...], blocked: bool, search: str, format_: str, output: Path | None
+    home: Home,
+    plugin: str,
+    verdicts: tuple[str, ...],
+    blocked: bool,
+    search: str,
+    format_: str,
+    output: Path | None,
 ) -> None:
     """Write the decisions, oldest first, as JSON lines or CSV."""
     reader, chosen = _reader(home), _filter(plugin, verdicts, blocked, search)

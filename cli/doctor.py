@@ -56,7 +56,9 @@ def _python(_: Home) -> Iterator[Finding]:
 def _kernel(_: Home) -> Iterator[Finding]:
     isolation = available_isolation()
     for missing in isolation.missing:
-        yield Finding("Isolation", missing, "Use a Linux kernel of 6.7 or newer with Landlock and seccomp enabled.")
+        yield Finding(
+            "Isolation", missing, "Use a Linux kernel of 6.7 or newer with Landlock and seccomp enabled."
+        )
     if not isolation.missing:
         yield Finding("Isolation", f"Landlock ABI {isolation.landlock_abi} and seccomp")
 
@@ -72,7 +74,9 @@ def _home(home: Home) -> Iterator[Finding]:
             yield Finding("Home", f"{private} is open to others", f"Run: chmod 700 {private}")
     free = shutil.disk_usage(home.root).free
     if free < 256 * 1024 * 1024:
-        yield Finding("Disk", f"{free // 1024 // 1024} MiB free below {home.root}", "Make space: events need it.")
+        yield Finding(
+            "Disk", f"{free // 1024 // 1024} MiB free below {home.root}", "Make space: events need it."
+        )
     yield Finding("Home", str(home.root))
 
 
@@ -94,7 +98,9 @@ def _policies(home: Home) -> Iterator[Finding]:
     for path in files:
         problems = store.read(path.stem).problems
         for problem in problems:
-            yield Finding("Policy", str(problem), f"Edit {path}; until then the last good policy stays in force.")
+            yield Finding(
+                "Policy", str(problem), f"Edit {path}; until then the last good policy stays in force."
+            )
         if not problems:
             yield Finding("Policy", f"{path.name} is fine")
         yield from _tool(path.stem)
@@ -106,7 +112,11 @@ def _tool(tool: str) -> Iterator[Finding]:
     except ClaudeContainerError as error:
         yield Finding("Plugin", error.message, error.hint)
     if shutil.which(tool) is None:
-        yield Finding("Tool", f"{tool} is not installed here", f"Install {tool}, or run: claude-container plugin remove {tool}")
+        yield Finding(
+            "Tool",
+            f"{tool} is not installed here",
+            f"Install {tool}, or run: claude-container plugin remove {tool}",
+        )
 
 
 def _supervisor(home: Home) -> Iterator[Finding]:

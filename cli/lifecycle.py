@@ -30,16 +30,23 @@ workspace_option = click.option(
 @click.command()
 @pass_home
 def init(home: Home) -> None:
-    """Set up the home: directories, the client and its wrappers, default policies. Changes nothing that is there."""
+    """Set up the home: directories, the client and its wrappers, default policies.
+
+    Run again, it adds what is missing and changes nothing that is there.
+    """
     done = prepare_home(home)
     for line in done or [f"Everything is in place in {home.root}."]:
         click.echo(line)
-    click.echo(f"Next: edit {home.policy_file('git')}, then run: claude-container start --workspace YOUR_PROJECT")
+    click.echo(
+        f"Next: edit {home.policy_file('git')}, then run: claude-container start --workspace YOUR_PROJECT"
+    )
 
 
 @click.command()
 @workspace_option
-@click.option("--runtime", type=click.Choice(["auto", "process", "docker"]), default="auto", show_default=True)
+@click.option(
+    "--runtime", type=click.Choice(["auto", "process", "docker"]), default="auto", show_default=True
+)
 @click.option("--foreground", is_flag=True, help="Stay in the foreground and log to stderr.")
 @pass_home
 def start(home: Home, workspace: Path, runtime: str, foreground: bool) -> None:
@@ -56,7 +63,7 @@ def start(home: Home, workspace: Path, runtime: str, foreground: bool) -> None:
         return
     status = daemon.start_in_background(home, workspace.absolute())
     click.echo(f"Running (pid {status.pid}) on {status.workspace}: {_healthy(status)}.")
-    click.echo("To use the wrappers in this shell: eval \"$(claude-container env)\"")
+    click.echo('To use the wrappers in this shell: eval "$(claude-container env)"')
 
 
 def _healthy(status: Status) -> str:
@@ -91,7 +98,9 @@ def _fine(plugin: PluginStatus) -> bool:
 
 
 def _print_status(state: Status) -> None:
-    click.echo(f"Supervisor   pid {state.pid}, up {age(time.time() - state.started)}, {state.runtime} runtime")
+    click.echo(
+        f"Supervisor   pid {state.pid}, up {age(time.time() - state.started)}, {state.runtime} runtime"
+    )
     click.echo(f"Workspace    {state.workspace}")
     click.echo(f"Origin       {state.origin or 'none (nothing can be pushed)'}")
     click.echo(f"Waiting      {state.requests_open} requests, {state.operators} operators attached")
@@ -111,9 +120,8 @@ def _print_status(state: Status) -> None:
 
 def _row(plugin: PluginStatus) -> tuple[object, ...]:
     latency = f"{plugin.p95_ms:.1f} ms" if plugin.commands else "-"
-    return (
-        plugin.name, plugin.state, plugin.policy.state, plugin.commands, plugin.blocked, latency, plugin.tool or "-",
-    )  # fmt: skip
+    counts = (plugin.commands, plugin.blocked, latency)
+    return (plugin.name, plugin.state, plugin.policy.state, *counts, plugin.tool or "-")
 
 
 def _print_notes(plugin: PluginStatus) -> None:
@@ -177,7 +185,11 @@ def _without(directory: Path, path: str) -> list[str]:
 def lockdown(home: Home, off: bool, message: str) -> None:
     """Refuse every command of every plugin, with MESSAGE for the agent, until lifted with --off."""
     ask(home, lambda client: client.lockdown(not off, "" if off else message))
-    click.echo("Lifted." if off else "Locked down: every command is refused. Lift it with: claude-container lockdown --off")
+    click.echo(
+        "Lifted."
+        if off
+        else "Locked down: every command is refused. Lift it with: claude-container lockdown --off"
+    )
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

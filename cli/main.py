@@ -54,7 +54,9 @@ class _LazyGroup(click.Group):
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", metavar="DIR", help="The home directory.  [default: $CLAUDE_HOME or ~/.claude-container]")
+@click.option(
+    "--home", metavar="DIR", help="The home directory.  [default: $CLAUDE_HOME or ~/.claude-container]"
+)
 @click.version_option(package_name="claude-container", prog_name="claude-container")
 @click.pass_context
 def group(ctx: click.Context, home: str | None) -> None:

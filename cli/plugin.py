@@ -55,7 +55,9 @@ def list_plugins(home: Home, as_json: bool) -> None:
 
 @plugin.command()
 @click.argument("name")
-@click.option("--file", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its policy.")
+@click.option(
+    "--file", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its policy."
+)
 @click.option("--block", multiple=True, metavar="SUBCOMMAND", help="A subcommand to block; may be repeated.")
 @pass_home
 def add(home: Home, name: str, file: Path | None, block: tuple[str, ...]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -36,7 +38,10 @@ def policy() -> None:
 @json_option
 @pass_home
 def check(home: Home, files: tuple[Path, ...], as_json: bool) -> int:
-    """Check policy files (by default, all of the home's): every problem with its line. Exits 1 on problems."""
+    """Check policy files (by default, all of the home's): every problem, with its line.
+
+    Exits 1 when there is one.
+    """
     checked = [(path, _problems(path)) for path in files or sorted(home.config.glob("*.yaml"))]
     if as_json:
         emit([{"file": str(path), "problems": problems} for path, problems in checked])
@@ -63,7 +68,9 @@ def _parse(path: Path) -> Policy:
 
 
 @policy.command(context_settings={"ignore_unknown_options": True})
-@click.option("--cwd", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(), help="Where.")
+@click.option(
+    "--cwd", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(), help="Where."
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @json_option
 @pass_home
@@ -75,15 +82,17 @@ def explain(home: Home, cwd: Path, command: tuple[str, ...], as_json: bool) -> i
     tool, *argv = command
     path = home.policy_file(tool)
     if not path.exists():
-        raise ClaudeContainerError(f"No plugin rules {tool!r}.", hint=f"Add one with: claude-container plugin add {tool}")
+        raise ClaudeContainerError(
+            f"No plugin rules {tool!r}.", hint=f"Add one with: claude-container plugin add {tool}"
+        )
     rules = _parse(path)
     plugin = plugin_class(tool)(_what_if(home, tool, cwd.absolute()))
     invocation = Invocation(tuple(argv), str(cwd.absolute()), {}, "explain")
     operation = asyncio.run(plugin.inspect(invocation, rules, _run_here))
     decision = plugin.evaluate(rules, operation)
     if as_json:
-        emit({"allowed": decision.allowed, "approvable": decision.approvable,
-              "reasons": [{"rule": r.rule, "line": r.line, "message": r.message, "hint": r.hint} for r in decision.reasons]})  # fmt: skip
+        reasons = [asdict(reason) for reason in decision.reasons]
+        emit({"allowed": decision.allowed, "approvable": decision.approvable, "reasons": reasons})
     else:
         click.echo("\n".join(explain_lines(rules, operation, decision)))
     return 0 if decision.allowed else 1
@@ -93,8 +102,9 @@ def _what_if(home: Home, tool: str, workspace: Path) -> StartConfig:
     """A start configuration for judging alone: nothing is started with it."""
     status = ask_if_running(home, lambda client: client.status())
     return StartConfig(
-        plugin=tool, socket="", control="", token="", workspace=status.workspace if status else str(workspace),
-        state="", client="", path="", origin=status.origin if status else "",
+        plugin=tool, workspace=status.workspace if status else str(workspace),
+        origin=status.origin if status else "",
+        socket="", control="", token="", state="", client="", path="",
     )  # fmt: skip
 
 
@@ -103,7 +113,10 @@ async def _run_here(
 ) -> Captured:
     """Run a look-up (such as `git config`) as the operator, outside any sandbox."""
     program = shutil.which(argv[0]) or argv[0]
-    done = subprocess.run([program, *argv[1:]], cwd=cwd, input=stdin, capture_output=True, check=False)  # noqa: ASYNC221
+    done = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
+        [program, *argv[1:]], cwd=cwd, input=stdin, capture_output=True, check=False,
+        env={**os.environ, **(environment or {})},
+    )  # fmt: skip
     return Captured(done.returncode, done.stdout, done.stderr)
 
 
