@@ -1,0 +1,1 @@
+"""`make bench`: native and ours, interleaved in one run, as ratios."""
