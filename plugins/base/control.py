@@ -19,7 +19,7 @@ from plugins.base.model import Layer, Verdict
 class Message(BaseModel):
     """A frozen message; unknown keys are ignored, so that versions can differ by one."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 # ---------------------------------------------------------------- audit events
