@@ -1,0 +1,188 @@
+"""Git repositories of the gateway's own, and how it runs git on them.
+
+Nothing of a workspace is ever read here: no configuration, no grafts, no replace refs, no shallow
+files, no commit-graphs but those that this process made itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from plugins.base.errors import Denied
+
+_LONGEST_COMPLAINT: Final = 2000
+_PIPE_LIMIT: Final = 1 << 20
+
+Parents = dict[str, tuple[str, ...]]  # commit -> its parents
+
+
+class GitFailed(Denied):
+    """git itself failed in a repository of the gateway."""
+
+
+def git_environment(home: Path) -> dict[str, str]:
+    """The whole environment of a git that the gateway runs. Holds no credential."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+    }
+
+
+class Repository:
+    """A bare repository that the gateway alone writes."""
+
+    def __init__(self, path: Path, *, home: Path) -> None:
+        self.path = path
+        self._environment = git_environment(home)
+
+    async def create(self, object_format: str) -> None:
+        """Make it if it is not there."""
+        if not (self.path / "HEAD").exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            await self._run("init", "--quiet", "--bare", f"--object-format={object_format}", str(self.path))
+
+    async def git(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Run git here; returns what it printed. Raises `GitFailed`."""
+        return await self._run("--git-dir", str(self.path), *arguments, stdin=stdin)
+
+    async def _run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        process = await self._spawn(arguments)
+        out, err = await process.communicate(stdin)
+        if process.returncode:
+            raise _failure(arguments, err)
+        return out
+
+    async def _spawn(self, arguments: Sequence[str]) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            "git", "-c", "core.commitGraph=false", *arguments, env=self._environment,
+            stdin=pipe, stdout=pipe, stderr=pipe, limit=_PIPE_LIMIT,
+        )  # fmt: skip
+
+    async def index_pack(
+        self, chunks: AsyncIterator[bytes], *, max_bytes: int, promised: bool = False
+    ) -> Path:
+        """Store a pack that comes in pieces. Returns its file, byte for byte what came.
+
+        A thin pack, a damaged one, and one that is larger than `max_bytes` raise `GitFailed`.
+        """
+        process = await self._spawn(
+            ["--git-dir", str(self.path), "index-pack", "--stdin", f"--max-input-size={max_bytes}",
+             *(["--promisor"] if promised else [])]
+        )  # fmt: skip
+        try:
+            complaint, out = await _feed(process, chunks)
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        if process.returncode:
+            raise _failure(("index-pack",), complaint)
+        return self.path / "objects" / "pack" / f"pack-{out.decode().split()[-1]}.pack"
+
+    async def has(self, oid: str) -> bool:
+        try:
+            await self.git("cat-file", "-e", oid)
+        except GitFailed:
+            return False
+        return True
+
+    async def commits(self) -> Parents:
+        """Return every commit in the object store with its parents."""
+        listing = await self.git(
+            "cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectname)"
+        )
+        ids = [line[7:] for line in listing.split(b"\n") if line.startswith(b"commit ")]
+        if not ids:
+            return {}
+        return _parents(await self.git("cat-file", "--batch", stdin=b"\n".join(ids) + b"\n"))
+
+    async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether git finds the one in the history of the other; False as well when objects are missing."""
+        try:
+            await self.git("merge-base", "--is-ancestor", ancestor, descendant)
+        except GitFailed:
+            return False
+        return True
+
+
+@asynccontextmanager
+async def quarantine(parent: Path, object_format: str) -> AsyncIterator[Repository]:
+    """A repository for one push, gone afterwards: what is refused leaves nothing behind."""
+    scratch = await asyncio.to_thread(_scratch, parent)
+    try:
+        repository = Repository(scratch / "git", home=scratch)
+        await repository.create(object_format)
+        yield repository
+    finally:
+        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+def _scratch(parent: Path) -> Path:
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="push-", dir=parent))
+
+
+async def _feed(process: asyncio.subprocess.Process, chunks: AsyncIterator[bytes]) -> tuple[bytes, bytes]:
+    """Write the chunks to a process while its output is read. Returns stderr and stdout."""
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        raise GitFailed("git was started without pipes.")
+    errors = asyncio.ensure_future(process.stderr.read())
+    output = asyncio.ensure_future(process.stdout.read())
+    try:
+        async for chunk in chunks:
+            process.stdin.write(chunk)
+            await process.stdin.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it has complained on stderr; what is left of the pack is not wanted
+    finally:
+        process.stdin.close()
+        complaint, out = await asyncio.gather(errors, output)
+        await process.wait()
+    return complaint, out
+
+
+def _failure(arguments: Sequence[str], complaint: bytes) -> GitFailed:
+    words = [word for word in arguments if not word.startswith(("-", "/"))]
+    text = complaint.decode("utf-8", "replace")[-_LONGEST_COMPLAINT:].strip()
+    return GitFailed(
+        f"git {words[0] if words else ''} failed: {text.splitlines()[-1] if text else 'no reason'}"
+    )
+
+
+def _parents(batch: bytes) -> Parents:
+    """Read the output of `git cat-file --batch` for commits."""
+    found: Parents = {}
+    position = 0
+    while position < len(batch):
+        line_end = batch.index(b"\n", position)
+        oid, _, size = batch[position:line_end].split()
+        start = line_end + 1
+        end = start + int(size)
+        found[oid.decode()] = _commit_parents(batch, start, end)
+        position = end + 1
+    return found
+
+
+def _commit_parents(batch: bytes, start: int, end: int) -> tuple[str, ...]:
+    """The `parent` lines of a commit object: they follow the `tree` line directly."""
+    parents: list[str] = []
+    position = batch.index(b"\n", start, end) + 1
+    while batch.startswith(b"parent ", position, end):
+        line_end = batch.index(b"\n", position, end)
+        parents.append(batch[position + 7 : line_end].decode())
+        position = line_end + 1
+    return tuple(parents)
