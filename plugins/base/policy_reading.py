@@ -178,9 +178,7 @@ def _credential_checks(document: Document) -> Iterator[Fault]:
         return
     for name in credentials:
         if name not in hosts and name not in DEFAULT_HOSTS:
-            message = (
-                f"`credential_hosts` must say where {quote(name)} may be sent, such as [git.example.com]"
-            )
+            message = f"`credential_hosts` must say where {quote(name)} may go, such as [git.example.com]"
             yield Fault(document.key_place(("credentials", name)), message)
     for name in hosts:
         if name not in credentials:

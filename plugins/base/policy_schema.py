@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _URL = re.compile(r"(https?|ssh|git)://(?P<user>[^/@]*@)?(?P<host>[^/@]+)/.+")
-_SCP_LIKE = re.compile(r"(?P<user>[^/@:]+@)?(?P<host>[^/@:]+):[^/].*|(?:[^/@:]+@)?[^/@:]+:/(?!/).*")
+_SCP_LIKE = re.compile(r"(?P<user>[^/@:*]+@)?(?P<host>[^/@:]+):.+")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9.\[\]:_-]+")
 
 # Where a credential may be sent when the file does not say it.
@@ -48,7 +48,7 @@ def _remote(value: str) -> str:
         return value
     match = _URL.fullmatch(value)
     if match is None and "://" not in value:
-        match = re.fullmatch(r"(?P<user>[^/@:*]+@)?(?P<host>[^/@:]+):.+", value)
+        match = _SCP_LIKE.fullmatch(value)
     if match is None:
         raise ValueError('must be "origin", a URL such as https://github.com/owner/*, or an absolute path')
     if ":" in (match["user"] or ""):
@@ -71,8 +71,13 @@ def _mode(value: object) -> int:
     return mode
 
 
+def is_tool_name(name: str) -> bool:
+    """Whether this can name a tool: a single, harmless part of a path."""
+    return _TOOL_NAME.fullmatch(name) is not None
+
+
 def _tool_name(value: str) -> str:
-    if not _TOOL_NAME.fullmatch(value):
+    if not is_tool_name(value):
         raise ValueError("must be the name of a command, such as git")
     return value
 
