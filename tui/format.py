@@ -1,0 +1,131 @@
+"""Numbers, times and states in words, the same on every screen.
+
+State is told by a word and a symbol; colour (the tone) only repeats it. Text that came from the
+agent leaves here printable and on one line.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from plugins.base.control import AuditEvent, Isolation
+from plugins.base.text import printable
+from supervisor.status import PluginStatus, Request
+
+Tone = Literal["plain", "muted", "strong", "good", "warn", "bad", "accent"]
+Told = tuple[str, Tone]
+
+_PLUGIN: dict[str, Told] = {
+    "running": ("● running", "good"),
+    "starting": ("◐ starting", "accent"),
+    "stopping": ("◐ stopping", "accent"),
+    "stopped": ("○ stopped", "muted"),
+    "unhealthy": ("▲ unhealthy", "warn"),
+    "backoff": ("↻ backoff", "warn"),
+    "crash-loop": ("✖ crash-loop", "bad"),
+}
+_POLICY: dict[str, Told] = {
+    "enforced": ("✓ enforced", "good"),
+    "stale": ("… stale", "warn"),
+    "invalid": ("✖ invalid", "bad"),
+    "missing": ("✖ missing", "bad"),
+}
+_VERDICT: dict[str, Told] = {
+    "allowed": ("✓ allowed", "good"),
+    "approved": ("✓ approved", "good"),
+    "blocked": ("✖ blocked", "bad"),
+    "denied": ("✖ denied", "bad"),
+    "held": ("◷ held", "warn"),
+    "expired": ("◷ expired", "muted"),
+    "error": ("! error", "bad"),
+    "info": ("· info", "muted"),
+}
+_REQUEST: dict[str, Told] = {
+    "open": ("? open", "warn"),
+    "granted": ("✓ granted", "good"),
+    "used": ("✓ used", "muted"),
+    "denied": ("✖ denied", "bad"),
+    "expired": ("◷ expired", "muted"),
+}
+
+
+def plugin_state(plugin: PluginStatus) -> Told:
+    return _PLUGIN[plugin.state]
+
+
+def policy_state(plugin: PluginStatus) -> Told:
+    return _POLICY[plugin.policy.state]
+
+
+def isolation(found: Isolation, *, running: bool) -> Told:
+    if not running:
+        return "–", "muted"
+    return ("◐ partial", "warn") if found.missing else ("● full", "good")
+
+
+def verdict(name: str) -> Told:
+    return _VERDICT.get(name, (printable(name), "plain"))
+
+
+def request_state(request: Request) -> Told:
+    return _REQUEST[request.state]
+
+
+def command_line(plugin: str, args: tuple[str, ...]) -> str:
+    """The command as typed, on one line, safe to show. Arguments with spaces are quoted."""
+    return printable(" ".join((plugin, *(_quoted(argument) for argument in args))))
+
+
+def _quoted(argument: str) -> str:
+    return f"'{argument}'" if not argument or any(character.isspace() for character in argument) else argument
+
+
+def event_text(event: AuditEvent) -> str:
+    """What an audit row is about: the command, or (for a start, a crash, ...) its sentence."""
+    if event.args:
+        return command_line(event.plugin, event.args)
+    return printable(event.reason or event.plugin)
+
+
+def clock(seconds: float | None) -> str:
+    return "–" if seconds is None else time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def moment(seconds: float | None) -> str:
+    return "–" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def age(seconds: float) -> str:
+    """A duration in its largest fitting unit: 12s, 5m, 3h, 2d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def countdown(deadline: float | None, now: float) -> str:
+    """The time left as 1:59; empty when nothing waits."""
+    if deadline is None:
+        return ""
+    left = max(0, int(deadline - now))
+    return f"{left // 60}:{left % 60:02}"
+
+
+def milliseconds(value: float) -> str:
+    if value >= 10_000:
+        return f"{value / 1000:.0f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+def memory(value: int | None) -> str:
+    return "–" if value is None else f"{value / 1e6:.0f} MB"
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} %"
+
+
+def count(number: int, singular: str, plural: str = "") -> str:
+    """`3 requests`, `1 request`."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

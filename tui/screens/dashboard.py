@@ -1,0 +1,194 @@
+"""1 Dashboard: is everything fine, what waits for me, what was stopped last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.widget import Widget
+from textual.widgets import Static
+
+from plugins.base.errors import ClaudeContainerError
+from supervisor.status import PluginStatus, Request
+from tui import operations
+from tui.backend import Desk
+from tui.commands import DASHBOARD, bindings
+from tui.format import Tone, count
+from tui.screens.base import DeskScreen
+from tui.widgets.line_list import LineList
+from tui.widgets.lists import BlockedList, PluginList, RequestList
+
+if TYPE_CHECKING:
+    from supervisor.audit.reader import AuditRow
+
+REFUSED = ("blocked", "held", "denied", "expired", "error")
+_LATEST = 100
+
+
+class Dashboard(DeskScreen):
+    MODE = "dashboard"
+    COMMANDS_HERE = DASHBOARD
+    CSS_PATH = "../styles/dashboard.tcss"
+    BINDINGS: ClassVar = bindings(DASHBOARD)
+    AUTO_FOCUS = "#plugins"
+
+    def body(self) -> Iterable[Widget]:
+        now = self.backend.now
+        yield Static("Plugins", classes="section", markup=False)
+        yield PluginList(now, id="plugins")
+        yield Static("", id="plugin-note", markup=False)
+        yield Static("Waiting for you", id="waiting-title", classes="section", markup=False)
+        yield RequestList(now, id="waiting")
+        yield Static("Latest blocked", classes="section", markup=False)
+        yield BlockedList(id="blocked")
+
+    def on_mount(self) -> None:
+        self._newest = -1
+        self._second = self.set_interval(1.0, self._tick, pause=True)
+        self._tell_what_is_empty(self.desk)
+
+    def show(self, desk: Desk) -> None:
+        self._tell_what_is_empty(desk)
+        plugins = self.query_one(PluginList)
+        plugins.show(desk.status.plugins if desk.status else ())
+        plugins.styles.height = max(2, min(len(plugins.items) + 1, max(4, self.size.height // 3)))
+        self._tell_note()
+        waiting = self.query_one(RequestList)
+        waiting.show(_most_urgent_first(desk.open_requests))
+        waiting.styles.height = max(2, min(len(waiting.items) + 1, max(5, self.size.height // 3)))
+        title = (
+            f"Waiting for you: {count(len(waiting.items), 'request')}" if waiting.items else "Waiting for you"
+        )
+        self.query_one("#waiting-title", Static).update(title)
+        self._count_down()
+        if desk.newest != self._newest:
+            self._newest = desk.newest
+            self._fetch_blocked()
+
+    def _tell_what_is_empty(self, desk: Desk) -> None:
+        away = desk.status is None
+        plugins, waiting, blocked = (
+            self.query_one(PluginList), self.query_one(RequestList), self.query_one(BlockedList)
+        )  # fmt: skip
+        plugins.empty = "Loading …" if away else (
+            "No plugins. Add one with: claude-container plugin add git"
+        )  # fmt: skip
+        waiting.empty = (
+            "Loading …" if away else "Nothing waits. Blocked commands that you may let through show up here."
+        )
+        blocked.empty = "Loading …" if away else "Nothing was blocked yet."
+
+    # ------------------------------------------------------------ countdown
+
+    def _count_down(self) -> None:
+        """Run the timer only while there is something that counts down."""
+        if self.query_one(RequestList).counting:
+            self._second.resume()
+        else:
+            self._second.pause()
+
+    def _tick(self) -> None:
+        if self.is_current:
+            self.query_one(RequestList).refresh()
+
+    def on_screen_suspend(self) -> None:
+        self._second.pause()
+
+    # ------------------------------------------------------------ latest blocked
+
+    @work(exclusive=True, group="blocked")
+    async def _fetch_blocked(self) -> None:
+        try:
+            rows = await asyncio.to_thread(self._latest_blocked)
+        except ClaudeContainerError as error:
+            self.query_one(BlockedList).empty = f"The audit log cannot be read: {error.message} {error.hint}"
+            return
+        self.query_one(BlockedList).show(rows)
+
+    def _latest_blocked(self) -> Sequence[AuditRow]:
+        from supervisor.audit.reader import AuditFilter
+
+        return self.backend.latest(AuditFilter(verdicts=REFUSED), _LATEST)
+
+    # ------------------------------------------------------------ plugins
+
+    @on(LineList.Moved, "#plugins")
+    def _tell_note(self) -> None:
+        text, tone = _note(self.query_one(PluginList).current)
+        note = self.query_one("#plugin-note", Static)
+        note.update(text)
+        note.set_classes(f"-{tone}")
+        note.display = bool(text)
+
+    @on(LineList.Opened, "#plugins")
+    def _open_plugin(self) -> None:
+        from tui.prose import plugin_text
+        from tui.screens.dialogs import Reading
+
+        if plugin := self.query_one(PluginList).current:
+            self.app.push_screen(Reading(plugin.name, plugin_text(plugin, self.backend.now())))
+
+    @work(exclusive=True, group="flow")
+    async def action_start_stop(self) -> None:
+        if plugin := self.query_one(PluginList).current:
+            await operations.start_or_stop(self, plugin)
+
+    @work(exclusive=True, group="flow")
+    async def action_restart(self) -> None:
+        if plugin := self.query_one(PluginList).current:
+            await operations.restart(self, plugin)
+
+    # ------------------------------------------------------------ requests
+
+    def _request(self) -> Request | None:
+        request = self.query_one(RequestList).current
+        if request is None:
+            self.notify("Nothing waits for an answer.", markup=False)
+        return request
+
+    @on(LineList.Opened, "#waiting")
+    def _open_request(self) -> None:
+        from tui.screens.request import RequestDetail
+
+        if request := self.query_one(RequestList).current:
+            self.app.push_screen(RequestDetail(request.id))
+
+    @on(LineList.Opened, "#blocked")
+    def _open_blocked(self) -> None:
+        from tui.prose import row_text
+        from tui.screens.dialogs import Reading
+
+        if row := self.query_one(BlockedList).current:
+            self.app.push_screen(Reading(f"Audit row {row.seq}", row_text(row)))
+
+    @work(exclusive=True, group="flow")
+    async def action_approve(self) -> None:
+        if request := self._request():
+            await operations.approve(self, request)
+
+    @work(exclusive=True, group="flow")
+    async def action_deny(self) -> None:
+        if request := self._request():
+            await operations.deny(self, request)
+
+
+def _most_urgent_first(requests: Sequence[Request]) -> list[Request]:
+    """Commands that wait come first, by deadline; then the newest."""
+    return sorted(requests, key=lambda request: (not request.waiting, request.deadline or 0.0, -request.last))
+
+
+def _note(plugin: PluginStatus | None) -> tuple[str, Tone]:
+    """What is wrong with the plugin, in one line."""
+    if plugin is None:
+        return "", "plain"
+    if plugin.policy.problems:
+        more = len(plugin.policy.problems) - 1
+        first = f"✖ {plugin.policy.problems[0]}" + (f"  (and {more} more)" if more else "")
+        return first, "bad"
+    if plugin.reason:
+        return f"▲ {plugin.name}: {plugin.reason}", "warn"
+    if plugin.state == "running" and plugin.isolation.missing:
+        return f"◐ {plugin.name} runs without: {'; '.join(plugin.isolation.missing)}", "warn"
+    return "", "plain"

@@ -1,0 +1,1 @@
+"""Widgets: they hold state, draw it and post messages; they never know a backend."""
