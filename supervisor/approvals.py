@@ -65,7 +65,7 @@ class Approvals:
         """
         ask = bounded(ask, plugin or ask.plugin)
         self.forget(ask)
-        question = Question(ask, self._leave)
+        question = Question(ask.model_copy(update={"details": ""}), self._leave)
         try:
             self._sweep()
             admission = self._requests.admit(ask, self._clock())
@@ -83,9 +83,9 @@ class Approvals:
         self._notify()
         return question
 
-    def forget(self, ask: Ask) -> None:
+    def forget(self, ask: Ask, *, plugin: str = "") -> None:
         """The command behind this question is gone; nothing happens when it does not wait."""
-        question = self._questions.get(_key(ask))
+        question = self._questions.get(_key(ask, plugin))
         if question is not None:
             question.forget()
 
@@ -246,8 +246,8 @@ class Approvals:
         )
 
 
-def _key(ask: Ask) -> tuple[str, str, int]:
-    return ask.plugin, ask.command, ask.ask
+def _key(ask: Ask, plugin: str = "") -> tuple[str, str, int]:
+    return plugin or ask.plugin, ask.command, ask.ask
 
 
 def _yes(request: Request, by: str) -> str:

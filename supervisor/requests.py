@@ -106,8 +106,9 @@ class RequestStore:
                 times,
             ).fetchall()
             connection.execute(
-                f"UPDATE request SET state = iif(grant_uses, 'used', 'expired') WHERE {lapsed}",  # noqa: S608
-                times,
+                f"""UPDATE request SET state = iif(grant_uses, 'used', 'expired'),
+                    answered = coalesce(answered, ?) WHERE {lapsed}""",  # noqa: S608
+                (now, *times),
             )
             _forget_oldest(connection)
         return [_request(row) for row in rows]

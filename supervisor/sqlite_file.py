@@ -156,17 +156,16 @@ def _is_new(connection: sqlite3.Connection, path: Path, kind: Kind) -> bool:
 
 def _explain(error: sqlite3.Error, path: Path, kind: Kind) -> tuple[str, str]:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    retry = "Nothing is lost: what could not be written is kept and sent again."
     match code:
         case sqlite3.SQLITE_FULL:
-            return f"The disk is full: the {kind.name} {path} cannot grow.", f"Free some space. {retry}"
+            return f"The disk is full: the {kind.name} {path} cannot grow.", "Free some space."
         case sqlite3.SQLITE_IOERR:
             return (
                 f"The {kind.name} {path} cannot be read or written: {error}.",
-                f"Check the disk, its free space and its quota. {retry}",
+                "Check the disk, its free space and its quota.",
             )
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return f"The {kind.name} {path} is locked by another program.", f"End that program. {retry}"
+            return f"The {kind.name} {path} is locked by another program.", "End that program."
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return (
                 f"The {kind.name} {path} cannot be opened: {error}.",

@@ -32,6 +32,7 @@ from supervisor.sqlite_file import open_for_writing, transaction, translated
 _INSERT_EVENT = """INSERT INTO event (seq, id, time, plugin, verdict, command, search, body, hash)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _INSERT_OUTCOME = "INSERT INTO outcome (seq, id, command, body, hash) VALUES (?, ?, ?, ?, ?)"
+_CACHE_KIB = 32 * 1024  # ids are random: their index is written all over, and should stay in memory
 
 _Record = TypeVar("_Record", bound=AuditEvent | Outcome)
 
@@ -50,10 +51,12 @@ class AuditStore:
         self._path = path
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._gate = threading.Lock()  # nothing is queued behind the end
 
     def open(self) -> None:
         """Open or make the log and start the writer. Raises `AuditError`: damaged, newer, not writable."""
         connection = open_for_writing(self._path, AUDIT)
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._thread = threading.Thread(
             target=self._write_all, args=(connection,), name="audit-writer", daemon=True
         )
@@ -64,17 +67,20 @@ class AuditStore:
 
         Raises `AuditError` when it cannot be written; then nothing of the batch was: send it again.
         """
-        if self._thread is None:
-            raise AuditError("The audit log is closed.", hint="Run: claude-container start")
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._batches.put(_Batch(events, outcomes, done))
+        with self._gate:
+            if self._thread is None:
+                raise AuditError("The audit log is closed.", hint="Run: claude-container start")
+            self._batches.put(_Batch(events, outcomes, done))
         return await done
 
     def close(self) -> None:
         """Write what was appended already, then close the file. Blocks until that is done."""
-        thread, self._thread = self._thread, None
+        with self._gate:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._batches.put(None)
         if thread is not None:
-            self._batches.put(None)
             thread.join()
 
     def _write_all(self, connection: sqlite3.Connection) -> None:
