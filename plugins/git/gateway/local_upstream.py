@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from plugins.git.gateway.pktline import Special, encode
-from plugins.git.gateway.repository import git_environment
+from plugins.git.gateway.repository import end, git_environment
 from plugins.git.gateway.upstream import Body, UpstreamError
 
 _CHUNK: Final = 1 << 16
@@ -53,9 +53,7 @@ class LocalUpstream:
         try:
             yield process
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await end(process)
 
     async def _with_banner(self, service: str, process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
         first = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -86,9 +87,7 @@ class Repository:
         try:
             complaint, out = await _feed(process, chunks)
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await end(process)
         if process.returncode:
             raise _failure(("index-pack",), complaint)
         return self.path / "objects" / "pack" / f"pack-{out.decode().split()[-1]}.pack"
@@ -129,6 +128,17 @@ async def quarantine(parent: Path, object_format: str) -> AsyncIterator[Reposito
         yield repository
     finally:
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill a process if it still runs, and wait for it.
+
+    Not by `process.kill()`: that reaps a finished child behind the back of asyncio's own watcher.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def _scratch(parent: Path) -> Path:
