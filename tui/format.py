@@ -92,6 +92,10 @@ def clock(seconds: float | None) -> str:
     return "–" if seconds is None else time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
+def date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(seconds))
+
+
 def moment(seconds: float | None) -> str:
     return "–" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
@@ -124,6 +128,13 @@ def memory(value: int | None) -> str:
 
 def percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f} %"
+
+
+def short_number(number: int) -> str:
+    """At most six characters: 9,999, 12k, 3.4M."""
+    if number < 10_000:
+        return f"{number:,}"
+    return f"{number // 1000}k" if number < 1_000_000 else f"{number / 1e6:.1f}M"
 
 
 def count(number: int, singular: str, plural: str = "") -> str:

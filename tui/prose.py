@@ -61,7 +61,7 @@ def _diff_tone(line: str) -> Tone:
 
 
 def update_lines(updates: Iterable[Update]) -> Iterator[Content]:
-    """One line for each ref: what it is now, what it would become, and whether commits would be lost."""
+    """For each ref: what it is now, what it would become, and whether commits would be lost."""
     for update in updates:
         old, new = update.old[:8], update.new[:8]
         verdict: tuple[str, Tone]
@@ -73,10 +73,8 @@ def update_lines(updates: Iterable[Update]) -> Iterator[Content]:
             verdict = ("fast-forward", "good")
         else:
             verdict = ("NOT fast-forward: commits would be lost", "bad")
-        yield Content.assemble(
-            "  ", styled(printable(update.ref)[:_WIDEST], "strong"), f"  {printable(old)}..{printable(new)}  ",
-            styled(*verdict),
-        )  # fmt: skip
+        yield Content.assemble("  ", styled(printable(update.ref)[:_WIDEST], "strong"))
+        yield Content.assemble(f"    {printable(old)}..{printable(new)}  ", styled(*verdict))
 
 
 def request_text(request: Request, now: float) -> Content:

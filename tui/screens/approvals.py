@@ -32,6 +32,7 @@ class Approvals(DeskScreen):
     CSS_PATH = "../styles/approvals.tcss"
     BINDINGS: ClassVar = bindings(command for command in APPROVALS if command.id != "read")
     AUTO_FOCUS = "#requests"
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide")]
 
     def body(self) -> Iterable[Widget]:
         requests = RequestList(self.backend.now, id="requests")

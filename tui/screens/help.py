@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 
 from textual.content import Content
@@ -33,4 +34,6 @@ def _commands(commands: Iterable[Command]) -> Iterator[Content]:
 
 
 def _line(key: str, what: str) -> Content:
-    return Content.assemble("  ", styled(f"{key:<14}", "accent"), what)
+    """The key, and what it does, with a hanging indent for narrow terminals."""
+    indented = textwrap.fill(what, 52, subsequent_indent=" " * 17)
+    return Content.assemble("  ", styled(f"{key:<15}", "accent"), indented)

@@ -29,7 +29,8 @@ class AuditList(LineList):
 
     columns = (
         Column("row", 7, 4, right=True),
-        Column("time", 19, 8),
+        Column("date", 10, 2),
+        Column("time", 8, 8),
         Column("verdict", 10, 9),
         Column("layer", 10, 3),
         Column("command", 20, 9, grow=True),
@@ -113,7 +114,8 @@ class AuditList(LineList):
         event = row.event
         return (
             Cell(str(row.seq), "muted"),
-            Cell(told.moment(event.time), "muted"),
+            Cell(told.date(event.time), "muted"),
+            Cell(told.clock(event.time), "muted"),
             Cell(*told.verdict(event.verdict)),
             Cell(event.layer, "muted"),
             Cell(told.event_text(event)),

@@ -121,9 +121,9 @@ class LineList(ScrollView, can_focus=True):
         """Scroll, without animation, so that the row under the cursor is in view."""
         top = self.scroll_offset.y
         if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+            self.scroll_to(y=self.cursor, animate=False, immediate=True, force=True)
         elif self.cursor >= top + self.page:
-            self.scroll_to(y=self.cursor - self.page + 1, animate=False, immediate=True)
+            self.scroll_to(y=self.cursor - self.page + 1, animate=False, immediate=True, force=True)
 
     # ------------------------------------------------------------ keys and mouse
 
