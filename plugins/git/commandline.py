@@ -93,12 +93,12 @@ def parse(argv: Sequence[str]) -> GitCommand:
     if canonical == "remote":
         return _parse_remote(command)
     read = _Reading(canonical, arguments, known.SYNTAX.get(canonical, known.GENERIC)).all()
-    action = read.words[:1] if canonical in ("submodule", "config") else []
+    has_action = canonical == "submodule" and bool(read.words)
     return replace(
         command,
-        action="".join(action),
+        action=read.words[0] if has_action else "",
         options=tuple(read.options),
-        words=tuple(read.words[len(action) :]) if canonical == "submodule" else tuple(read.words),
+        words=tuple(read.words[has_action:]),
         problem=read.problem,
     )
 

@@ -12,15 +12,15 @@ from plugins.git.options import words
 LOCAL = words(
     """add am annotate apply bisect blame branch bugreport bundle cat-file check-attr check-ignore
     check-mailmap check-ref-format checkout checkout-index cherry cherry-pick clean column commit
-    commit-graph commit-tree count-objects describe diagnose diff diff-files diff-index diff-pairs
-    diff-tree difftool fast-export fast-import fmt-merge-msg for-each-ref for-each-repo format-patch
-    fsck fsck-objects gc get-tar-commit-id grep hash-object help hook index-pack init init-db
-    interpret-trailers last-modified log ls-files ls-tree mailinfo mailsplit maintenance merge
-    merge-base merge-file merge-index merge-octopus merge-one-file merge-ours merge-recursive
-    merge-recursive-ours merge-recursive-theirs merge-resolve merge-subtree merge-tree mergetool mktag
-    mktree multi-pack-index mv name-rev notes pack-objects pack-redundant pack-refs patch-id pickaxe
-    prune prune-packed range-diff read-tree rebase reflog refs repack replace replay repo rerere reset
-    restore rev-list rev-parse revert rm sh-i18n--envsubst shortlog show show-branch show-index show-ref
+    commit-graph commit-tree count-objects describe diagnose diff diff-files diff-index diff-tree
+    difftool fast-export fast-import fmt-merge-msg for-each-ref for-each-repo format-patch fsck
+    fsck-objects gc get-tar-commit-id grep hash-object help hook index-pack init init-db
+    interpret-trailers log ls-files ls-tree mailinfo mailsplit maintenance merge merge-base merge-file
+    merge-index merge-octopus merge-one-file merge-ours merge-recursive merge-recursive-ours
+    merge-recursive-theirs merge-resolve merge-subtree merge-tree mergetool mktag mktree
+    multi-pack-index mv name-rev notes pack-objects pack-redundant pack-refs patch-id pickaxe prune
+    prune-packed range-diff read-tree rebase reflog repack replace rerere reset restore rev-list
+    rev-parse revert rm sh-i18n--envsubst shortlog show show-branch show-index show-ref
     sparse-checkout stage stash status stripspace switch symbolic-ref tag unpack-file unpack-objects
     update-index update-ref update-server-info var verify-commit verify-pack verify-tag version
     whatchanged worktree write-tree filter-branch quiltimport add--interactive bisect--helper

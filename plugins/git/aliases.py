@@ -1,0 +1,68 @@
+"""Aliases: what a name that is not git's own stands for. Pure.
+
+git looks for its own subcommand first, then for a program `git-NAME`, then for an alias. What an
+alias resolves to here is what runs, so that a change of the configuration in between changes nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from plugins.git.commandline import GitCommand, parse
+from plugins.git.shellscan import scan
+
+_MAX_DEPTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What an alias stands for: one git command, or a script with the git commands found in it."""
+
+    commands: tuple[GitCommand, ...]
+    script: str = ""  # of a shell alias, without its "!"
+    name: str = ""  # the name in the configuration that the script stands under
+    problem: str = ""
+
+
+def expand(command: GitCommand, aliases: Mapping[str, str], own: frozenset[str], depth: int = 0) -> Expansion:
+    """Resolve a command. `aliases` maps lower-case names to values; `own` are git's subcommands."""
+    seen: set[str] = set()
+    while command.name and command.name not in own:
+        value = aliases.get(command.name.lower())
+        if value is None:
+            break
+        if command.name.lower() in seen or depth + len(seen) >= _MAX_DEPTH:
+            return Expansion((command,), problem=f"the alias {command.name} leads back to itself")
+        seen.add(command.name.lower())
+        if value.startswith("!"):
+            return _script(command, value[1:], aliases, own, depth + len(seen))
+        words = split(value)
+        if not words:
+            return Expansion(
+                (command,), problem=f"the alias {command.name} is empty or has an unclosed quote"
+            )
+        if parse(words).globals.words:
+            return Expansion((command,), problem=f"the alias {command.name} sets options of git itself")
+        command = parse((*command.globals.words, *words, *command.arguments))
+    return Expansion((command,))
+
+
+def split(value: str) -> tuple[str, ...]:
+    """Split an alias into words as git does; () when a quote is not closed."""
+    try:
+        return tuple(shlex.split(value))
+    except ValueError:
+        return ()
+
+
+def _script(
+    command: GitCommand, script: str, aliases: Mapping[str, str], own: frozenset[str], depth: int
+) -> Expansion:
+    """A shell alias: the git commands in it, each resolved in turn."""
+    found = scan(f"{script} {shlex.join(command.arguments)}" if command.arguments else script)
+    inner = [expand(parse(words), aliases, own, depth) for words in found.commands]
+    problem = next((each.problem for each in inner if each.problem), found.problem)
+    commands = tuple(each for expansion in inner for each in expansion.commands)
+    return Expansion(commands, script, command.name, problem)

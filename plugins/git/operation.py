@@ -1,0 +1,61 @@
+"""What is judged: a git operation as typed facts. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from plugins.base.model import Operation
+from plugins.git.commandline import GitCommand, parse
+from plugins.git.push import Push, Repository, read_push
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A remote that a command would talk to."""
+
+    name: str  # as given: "origin", a URL, a path
+    url: str  # as git resolves it, without credentials; "" when it could not be resolved
+    path: str = ""  # the real path, when it is on this machine
+    push: bool = False
+    inside: bool = False  # the path lies in the workspace
+    problem: str = ""  # why it cannot be used at all
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that a commit would record."""
+
+    path: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GitOperation(Operation):
+    """A git command with what was looked up for it; in a hook, with what git resolved."""
+
+    commands: tuple[GitCommand, ...] = ()  # all git commands it would run; aliases are resolved
+    pushes: tuple[Push, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    alias: str = ""  # the alias that was typed, if it was one
+    script: str = ""  # the body of a shell alias: runs as it is, with `commands` found in it
+    problem: str = ""  # why the command cannot be judged
+    pinned_url: str = ""  # origin, as it was when the workspace was first started
+    pinned_path: str = ""  # the same as a real path, when it is on this machine
+    hook: str = ""  # name of the hook that asks
+    files: tuple[File, ...] = ()  # pre-commit: what the index would record anew
+    message: str | None = None  # commit-msg: the message, comments removed
+
+    @property
+    def push_only(self) -> bool:
+        """Whether it is one push and nothing else: then the pre-push hook sees all of it."""
+        return len(self.commands) == 1 and self.commands[0].name == "push"
+
+
+def from_argv(operation: Operation) -> GitOperation:
+    """Read a plain operation without looking anything up (for explaining and replay)."""
+    if isinstance(operation, GitOperation):
+        return operation
+    plain = {each.name: getattr(operation, each.name) for each in fields(Operation)}
+    command = parse(operation.argv)
+    pushes = (read_push(command, Repository()),) if command.name == "push" and not command.problem else ()
+    return GitOperation(**plain, commands=(command,), pushes=pushes)
