@@ -1,83 +1,71 @@
-"""What a remote's URL means, as git reads it. Pure, but for `real_path`, which follows links.
+"""Git URLs in one normal form, so that policy, gateway and people mean the same repository. Pure.
 
-Source: git-fetch(1), "GIT URLS", and gitremote-helpers(7).
+Source: git-fetch(1), "GIT URLS". `git@host:o/r.git`, `ssh://git@host/o/r` and `https://host/o/r.git` name
+one repository; the gateway reaches it by https. What could be read in two ways is not read at all.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Mapping
-from enum import Enum
-from pathlib import Path
-from urllib.parse import unquote
+from dataclasses import dataclass
+from typing import Final
 
-_SCHEME = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)://")
-_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
-_NETWORK = frozenset({"http", "https", "ssh", "git", "git+ssh", "ssh+git", "ftp", "ftps"})
-_USER = re.compile(r"^([A-Za-z0-9+.-]+://)([^/@]*)@")
-
-
-class Kind(Enum):
-    LOCAL = "local"
-    NETWORK = "network"
-    HELPER = "helper"  # a program would speak for it: ext::, fd::, or an unknown scheme
+_DEFAULT_PORTS: Final = {"https": "443", "http": "80", "ssh": "22"}
+_URL: Final = re.compile(
+    r"(?P<scheme>https?|ssh|git\+ssh|ssh\+git)://(?:(?P<user>[^/@#?\\\s]*)@)?(?P<host>[A-Za-z0-9.*-]+|\[[0-9A-Fa-f:]+\])"
+    r"(?::(?P<port>\d{1,5}))?(?P<path>/.*)?"
+)
+_SCP: Final = re.compile(
+    r"(?:(?P<user>[^/@:#?\\\s]*)@)?(?P<host>[A-Za-z0-9.*-]+|\[[0-9A-Fa-f:]+\]):(?P<path>(?!//).+)"
+)
+_PLAIN_PATH: Final = re.compile(r"[\w.~+*@,=-]+(/[\w.~+*@,=-]+)*")
 
 
-def kind(url: str) -> Kind:
-    if _HELPER.match(url):
-        return Kind.HELPER
-    scheme = _SCHEME.match(url)
-    if scheme:
-        name = scheme[1].lower()
-        return Kind.LOCAL if name == "file" else Kind.NETWORK if name in _NETWORK else Kind.HELPER
-    colon, slash = url.find(":"), url.find("/")
-    return Kind.NETWORK if 0 <= colon and (slash < 0 or colon < slash) else Kind.LOCAL
+@dataclass(frozen=True, slots=True)
+class GitUrl:
+    """A repository: on a host, or on this machine (scheme "file", no host)."""
+
+    scheme: str  # how the gateway reaches it: "https", "http" or "file"
+    host: str  # lower case, with the port when it is not the default one
+    path: str  # without a slash at either end (but for "file": absolute), and without ".git"
+
+    def __str__(self) -> str:
+        return self.path if self.scheme == "file" else f"{self.scheme}://{self.host}/{self.path}"
 
 
-def without_credentials(url: str) -> str:
-    """The URL without user and password; for ssh, whose user is no secret, without the password."""
+def parse_url(text: str) -> GitUrl | None:
+    """Return the repository that a URL (or a pattern of URLs) names; None when it names none for certain.
 
-    def keep(match: re.Match[str]) -> str:
-        user = match[2].partition(":")[0]
-        return f"{match[1]}{user}@" if "ssh" in match[1] and user else match[1]
-
-    return _USER.sub(keep, url)
-
-
-def local_path(url: str, base: str) -> str:
-    """The absolute path that a local URL names; relative ones start at `base`."""
-    path = unquote(url[len("file://") :]) if url.lower().startswith("file://") else url
-    if url.lower().startswith("file://") and not path.startswith("/"):
-        path = f"/{path.partition('/')[2]}"  # file://localhost/path
-    return os.path.normpath(os.path.join(base, os.path.expanduser(path) if path.startswith("~") else path))  # noqa: PTH118
+    Userinfo is dropped. Percent signs, empty segments and `..` are not accepted: a server might read
+    them otherwise than the policy does.
+    """
+    if text.startswith(("/", "file:///")):
+        return _local(text.removeprefix("file://"))
+    if found := _URL.fullmatch(text):
+        return _remote(found["scheme"], found["host"], found["port"], found["path"] or "")
+    if "://" not in text and "::" not in text and (found := _SCP.fullmatch(text)):
+        return _remote("ssh", found["host"], None, "/" + found["path"].lstrip("/"))
+    return None
 
 
-def real_path(path: str) -> str:
-    """The repository's own directory with all links followed; `name` also finds `name.git`, as git does."""
-    candidate = Path(path)
-    if not candidate.exists() and Path(f"{path}.git").exists():
-        candidate = Path(f"{path}.git")
-    return str(candidate.resolve())
+def _local(path: str) -> GitUrl | None:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in path:
+        return None
+    return GitUrl("file", "", "/" + "/".join(parts))
 
 
-def rewritten(url: str, settings: Mapping[str, tuple[str, ...]], *, push: bool) -> str:
-    """Apply `url.<base>.pushInsteadOf` and `url.<base>.insteadOf`: the longest prefix wins."""
-    if push:
-        changed = _instead(url, settings, ".pushinsteadof")
-        if changed is not None:
-            return changed
-    changed = _instead(url, settings, ".insteadof")
-    return url if changed is None else changed
+def _remote(scheme: str, host: str, port: str | None, path: str) -> GitUrl | None:
+    path = path.removeprefix("/").removesuffix("/").removesuffix(".git")
+    if not _PLAIN_PATH.fullmatch(path) or any(part in (".", "..") for part in path.split("/")):
+        return None
+    if scheme in ("http", "https"):
+        suffix = f":{port}" if port and port != _DEFAULT_PORTS[scheme] else ""
+        return GitUrl(scheme, host.lower() + suffix, path)
+    # The port of an ssh server says nothing about where the same host speaks https.
+    return GitUrl("https", host.lower(), path)
 
 
-def _instead(url: str, settings: Mapping[str, tuple[str, ...]], suffix: str) -> str | None:
-    found: Iterable[tuple[str, str]] = (
-        (prefix, key[len("url.") : -len(suffix)])
-        for key, prefixes in settings.items()
-        if key.startswith("url.") and key.endswith(suffix)
-        for prefix in prefixes
-        if url.startswith(prefix)
-    )
-    best = max(found, key=lambda each: len(each[0]), default=None)
-    return None if best is None else best[1] + url[len(best[0]) :]
+def host_name(url: GitUrl) -> str:
+    """The host without its port, as `credential_hosts` names it."""
+    return re.sub(r":\d+$", "", url.host)
