@@ -2,14 +2,21 @@
 
 A pattern is words: the subcommand first, then words and options that must come with it
 (`publish`, `config --global`, `remote set-url`). Words match whole, never in part: `publish` does
-not block `run publish-docs`. What cannot be known of a tool in general is read against the
-caller: the word after an option may be that option's value or the subcommand, and counts as both.
-Aliases of subcommands (`npm un` for `uninstall`) must be listed.
+not block `run publish-docs`. Options match in any place, as `--global`, `--global=value`, shortened
+(`--glob`) or with one dash; `-f` also among combined letters (`-rf`).
+
+What cannot be known of a tool in general is read against the caller. The word after an option may
+be the option's value or the subcommand, so it counts as both: `--loglevel silly publish` is
+blocked, and with an allow list both readings must be allowed.
+
+What this cannot know: a tool's aliases and abbreviations of subcommands (`npm add`, `npm publi`), and
+options that take more than one word. List them, or name what may run in `allowed_subcommands`,
+which nothing unknown passes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -21,11 +28,17 @@ if TYPE_CHECKING:
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
+# Without a subcommand, an allow list lets these pass: they only tell something.
+_TELLING = frozenset({"--version", "--help", "-h", "-V"})
+
 
 class ToolRules(BaseModel):
-    """The `rules:` of a policy file. Plugins with rules of their own add fields."""
+    """The `rules:` of a policy file. Plugins with rules of their own add fields.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    Lists are tuples here, and the values strict: `plugins.base.yaml_nodes` makes no others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     blocked_subcommands: tuple[Words, ...] = ()
     allowed_subcommands: tuple[Words, ...] | None = None  # None: all that are not blocked
@@ -44,7 +57,7 @@ def judge_subcommands(policy: Policy, operation: Operation) -> tuple[Reason, ...
         if matches(pattern, operation.argv)
     ]
     allowed = rules.allowed_subcommands
-    if allowed is not None and not _all_allowed(allowed, operation.argv):
+    if allowed is not None and not all_allowed(allowed, operation.argv):
         reasons.append(
             policy.reason(
                 "allowed_subcommands",
@@ -57,50 +70,70 @@ def judge_subcommands(policy: Policy, operation: Operation) -> tuple[Reason, ...
 
 def matches(pattern: str, argv: Sequence[str]) -> bool:
     """Whether a command line can be read as what the pattern names."""
-    words = pattern.split()
-    options = [word for word in words if word.startswith("-")]
-    positionals = [word for word in words if not word.startswith("-")]
-    return _can_read(positionals, argv) and all(_has_option(option, argv) for option in options)
+    words, options = _parts(pattern)
+    return _reads(words, argv, any) and all(any(_may_be(option, word) for word in argv) for option in options)
 
 
-def _can_read(positionals: Sequence[str], argv: Sequence[str]) -> bool:
-    """Whether the words stand in this order at the front, with options and their values between."""
-    if not positionals:
-        return True
-    return any(
-        argv[index] == positionals[0] and _can_read(positionals[1:], argv[index + 1 :])
-        for index in _first_words(argv)
+def all_allowed(allowed: Sequence[str], argv: Sequence[str]) -> bool:
+    """Whether every way to read the command line is named by one of the patterns."""
+    places = _first_words(argv)
+    if not places:
+        telling = bool(argv) and set(argv) <= _TELLING
+        return telling or any(_surely_matches(one, argv) for one in allowed)
+    return all(any(_surely_matches(one, argv, place) for one in allowed) for place in places)
+
+
+def _surely_matches(pattern: str, argv: Sequence[str], start: int = 0) -> bool:
+    """Whether the command line, its first word at `start`, can only be read as what the pattern names."""
+    words, options = _parts(pattern)
+    if not words and start:
+        return False
+    given = argv[: argv.index("--")] if "--" in argv else argv
+    return _reads(words, argv[start:], all) and all(
+        any(word.partition("=")[0] == option for word in given) for option in options
     )
 
 
+def _parts(pattern: str) -> tuple[list[str], list[str]]:
+    """The pattern's words and its options."""
+    words = pattern.split()
+    return [word for word in words if not _is_option(word)], [word for word in words if _is_option(word)]
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _reads(words: Sequence[str], argv: Sequence[str], quantor: Callable[[list[bool]], bool]) -> bool:
+    """Whether the words stand in this order at the front, with options and their values between."""
+    if not words:
+        return True
+    readings = [
+        argv[place] == words[0] and _reads(words[1:], argv[place + 1 :], quantor)
+        for place in _first_words(argv)
+    ]
+    return bool(readings) and quantor(readings)
+
+
 def _first_words(argv: Sequence[str]) -> list[int]:
-    """The places of the words that may be the first positional one."""
+    """The places of the words that may be the first one that is neither option nor an option's value."""
     places: list[int] = []
     for index, word in enumerate(argv):
-        if word.startswith("-") and word != "-":
+        if _is_option(word):
             continue
         places.append(index)
         before = argv[index - 1] if index else ""
-        if not before.startswith("-") or before == "--" or "=" in before:
+        if not _is_option(before) or before == "--" or "=" in before:
             break
     return places
 
 
-def _has_option(option: str, argv: Sequence[str]) -> bool:
-    return any(_is_option(option, word) for word in argv)
-
-
-def _is_option(option: str, word: str) -> bool:
-    """Whether `word` gives the option: whole, with a value, abbreviated, or among combined letters."""
+def _may_be(option: str, word: str) -> bool:
+    """Whether `word` may give the option: whole, with a value, shortened, or among combined letters."""
+    name = word.partition("=")[0]
     if option.startswith("--"):
-        name = word.partition("=")[0]
-        return len(name) > 2 and option.startswith(name) and name.startswith("--")
+        shortest = 3 if name.startswith("--") else 4
+        return len(name) >= shortest and option.lstrip("-").startswith(name.lstrip("-")) and _is_option(name)
     if len(option) == 2:
-        return word.startswith("-") and not word.startswith("--") and option[1] in word[1:]
-    return word == option
-
-
-def _all_allowed(allowed: Sequence[str], argv: Sequence[str]) -> bool:
-    """Whether every way to read the command line is allowed. A tool without any word may run."""
-    places = _first_words(argv)
-    return all(any(matches(pattern, argv[place:]) for pattern in allowed) for place in places)
+        return _is_option(word) and not word.startswith("--") and option[1] in word[1:]
+    return name in (option, f"-{option}")
