@@ -144,10 +144,11 @@ def row_text(row: AuditRow) -> Content:
     exit_code = "" if row.exit_code is None else str(row.exit_code)
     duration = "" if row.duration_ms is None else told.milliseconds(row.duration_ms)
     fields = {
-        "plugin": event.plugin, "layer": event.layer, "rule": rule, "reason": event.reason if event.args else "",
+        "plugin": event.plugin, "layer": event.layer, "rule": rule,
+        "reason": event.reason if event.args else "",
         "in": event.cwd, "remote": event.remote, "caller": event.caller, "request": event.request,
-        "exit code": exit_code, "took": duration, "policy": event.policy[:12], "command id": event.command,
-        "event id": event.id,
+        "exit code": exit_code, "took": duration, "policy": event.policy[:12],
+        "command id": event.command, "event id": event.id,
     }  # fmt: skip
     parts += [field(name, value) for name, value in fields.items() if value]
     if event.updates:

@@ -1,4 +1,4 @@
-"""A backend without a supervisor: deterministic data, a clock that stands still, and a record of what was asked."""
+"""A backend without a supervisor: fixed data, a clock that stands still, a record of what was asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from plugins.base.control import AuditEvent, Isolation, Update
 from plugins.base.errors import ClaudeContainerError
@@ -51,7 +51,7 @@ def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def plugin(name: str = "git", **changes: object) -> PluginStatus:
+def plugin(name: str = "git", **changes: Any) -> PluginStatus:
     base = PluginStatus(
         name=name, state="running", wanted=True, pid=4242, started=NOW - 3700, tool="git version 2.39.5",
         policy=PolicyStatus(state="enforced", file_hash=hash_of(POLICY), enforced_hash=hash_of(POLICY)),
@@ -61,7 +61,7 @@ def plugin(name: str = "git", **changes: object) -> PluginStatus:
     return base.model_copy(update=changes)
 
 
-def request(id_: str = "k7m2p9qd", **changes: object) -> Request:
+def request(id_: str = "k7m2p9qd", **changes: Any) -> Request:
     base = Request(
         id=id_, state="open", plugin="git", layer="hook", args=("push", "--force", "origin", "main"),
         cwd="/home/dev/project", caller="uid=1000 pid=5151", fingerprint=id_, first=NOW - 31, last=NOW - 1,
@@ -78,7 +78,7 @@ def request(id_: str = "k7m2p9qd", **changes: object) -> Request:
     return base.model_copy(update=changes)
 
 
-def row(seq: int, **changes: object) -> AuditRow:
+def row(seq: int, **changes: Any) -> AuditRow:
     blocked = seq % 10 == 0
     event = AuditEvent(
         id=f"{seq:032x}", time=NOW - 5000 + seq, plugin="git", layer=Layer.ARGV, command=f"{seq:032x}",
@@ -91,7 +91,7 @@ def row(seq: int, **changes: object) -> AuditRow:
     return AuditRow(seq, event, None if blocked else 0, None if blocked else 12.5)
 
 
-def status(**changes: object) -> Status:
+def status(**changes: Any) -> Status:
     base = Status(
         pid=99, version="2.0.0", home="/home/dev/.claude-container", workspace="/home/dev/project",
         origin="/srv/git/project.git", started=NOW - 3700, operators=1, plugins=(plugin(),), requests_open=1,
@@ -123,7 +123,7 @@ def _matches(row: AuditRow, wanted: AuditFilter) -> bool:
 class FakeBackend:
     """`tell` replaces the state, as a supervisor would; `asked` is what the operator did."""
 
-    def __init__(self, logs: Path | None = None, **changes: object) -> None:
+    def __init__(self, logs: Path | None = None, **changes: Any) -> None:
         self.embedded = False
         self.asked: list[tuple[object, ...]] = []
         self.fetched: list[int] = []
@@ -144,7 +144,7 @@ class FakeBackend:
         tell(self.current)
         await asyncio.Event().wait()
 
-    def tell(self, **changes: object) -> None:
+    def tell(self, **changes: Any) -> None:
         self.current = replace(self.current, **changes)
         if self._tell is not None:
             self._tell(self.current)

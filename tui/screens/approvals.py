@@ -32,7 +32,7 @@ class Approvals(DeskScreen):
     CSS_PATH = "../styles/approvals.tcss"
     BINDINGS: ClassVar = bindings(command for command in APPROVALS if command.id != "read")
     AUTO_FOCUS = "#requests"
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration
 
     def body(self) -> Iterable[Widget]:
         requests = RequestList(self.backend.now, id="requests")

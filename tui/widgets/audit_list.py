@@ -33,7 +33,7 @@ class AuditList(LineList):
         Column("time", 8, 8),
         Column("verdict", 10, 9),
         Column("layer", 10, 3),
-        Column("command", 20, 9, grow=True),
+        Column("command", 30, 9, grow=True),
         Column("rule", 18, 6),
         Column("exit", 4, 5, right=True),
         Column("took", 7, 4, right=True),

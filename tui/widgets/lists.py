@@ -63,7 +63,7 @@ class RequestList(ItemList[Request]):
     columns = (
         Column("state", 9, 9),
         Column("left", 5, 8, right=True),
-        Column("command", 20, 9, grow=True),
+        Column("command", 30, 9, grow=True),
         Column("rule", 18, 5),
         Column("tries", 5, 4, right=True),
         Column("at", 8, 3),
@@ -98,7 +98,7 @@ class BlockedList(ItemList["AuditRow"]):
     columns = (
         Column("at", 8, 8),
         Column("verdict", 10, 9),
-        Column("command", 20, 9, grow=True),
+        Column("command", 30, 9, grow=True),
         Column("rule", 20, 6),
         Column("layer", 5, 2),
     )

@@ -1,0 +1,69 @@
+"""Driving the desk in tests: press keys, wait for what must come of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from textual.pilot import Pilot
+
+from tests.tui.fake import FakeBackend
+from tui.app import DeskApp
+
+_PATIENCE = 500  # times 10 ms
+
+
+@dataclass
+class Driver:
+    app: DeskApp
+    pilot: Pilot[None]
+    backend: FakeBackend
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+        await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        await self.press(*("space" if character == " " else character for character in text))
+
+    async def until(self, condition: Callable[[], object], what: str = "") -> None:
+        """Wait until the condition holds; fails with the screen's text when it never does."""
+        for _ in range(_PATIENCE):
+            if condition():
+                return
+            await self.pilot.pause(0.01)
+        raise AssertionError(f"{what or 'it'} never came; the screen says:\n{self.text}")
+
+    async def sees(self, text: str) -> None:
+        """Wait until the words are on the screen, however they are wrapped."""
+        await self.until(lambda: text in self.text or text in self._unwrapped, repr(text))
+
+    @property
+    def text(self) -> str:
+        """The screen in front, as one would read it."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in strips)
+
+    @property
+    def _unwrapped(self) -> str:
+        return re.sub(r"[\s│]+", " ", self.text)
+
+    @property
+    def notices(self) -> list[str]:
+        return [notification.message for notification in self.app._notifications]
+
+
+@asynccontextmanager
+async def open_desk(
+    backend: FakeBackend | None = None, *, size: tuple[int, int] = (120, 40)
+) -> AsyncIterator[Driver]:
+    backend = backend or FakeBackend()
+    app = DeskApp(backend)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        driver = Driver(app, pilot, backend)
+        await driver.until(lambda: app.feed.desk.link != "connecting", "the backend's state")
+        await pilot.pause()
+        yield driver
