@@ -20,9 +20,9 @@ _MAX_DEPTH = 10
 class Expansion:
     """What an alias stands for: one git command, or a script with the git commands found in it."""
 
-    commands: tuple[GitCommand, ...]
-    script: str = ""  # of a shell alias, without its "!"
-    name: str = ""  # the name in the configuration that the script stands under
+    runs: GitCommand  # for a shell alias: the alias itself, with all that is passed to it
+    commands: tuple[GitCommand, ...]  # what is to be judged
+    script: str | None = None  # of a shell alias, without its "!"
     problem: str = ""
 
 
@@ -30,23 +30,27 @@ def expand(command: GitCommand, aliases: Mapping[str, str], own: frozenset[str],
     """Resolve a command. `aliases` maps lower-case names to values; `own` are git's subcommands."""
     seen: set[str] = set()
     while command.name and command.name not in own:
-        value = aliases.get(command.name.lower())
+        name = command.name.lower()
+        value = aliases.get(name)
         if value is None:
             break
-        if command.name.lower() in seen or depth + len(seen) >= _MAX_DEPTH:
-            return Expansion((command,), problem=f"the alias {command.name} leads back to itself")
-        seen.add(command.name.lower())
+        if name in seen or depth + len(seen) >= _MAX_DEPTH:
+            return Expansion(command, (command,), problem=f"the alias {name} leads back to itself")
+        seen.add(name)
         if value.startswith("!"):
             return _script(command, value[1:], aliases, own, depth + len(seen))
         words = split(value)
-        if not words:
-            return Expansion(
-                (command,), problem=f"the alias {command.name} is empty or has an unclosed quote"
-            )
-        if parse(words).globals.words:
-            return Expansion((command,), problem=f"the alias {command.name} sets options of git itself")
+        problem = _unusable(name, words)
+        if problem:
+            return Expansion(command, (command,), problem=problem)
         command = parse((*command.globals.words, *words, *command.arguments))
-    return Expansion((command,))
+    return Expansion(command, (command,))
+
+
+def _unusable(name: str, words: tuple[str, ...]) -> str:
+    if not words:
+        return f"the alias {name} is empty or has an unclosed quote"
+    return f"the alias {name} sets options of git itself" if parse(words).globals.words else ""
 
 
 def split(value: str) -> tuple[str, ...]:
@@ -65,4 +69,4 @@ def _script(
     inner = [expand(parse(words), aliases, own, depth) for words in found.commands]
     problem = next((each.problem for each in inner if each.problem), found.problem)
     commands = tuple(each for expansion in inner for each in expansion.commands)
-    return Expansion(commands, script, command.name, problem)
+    return Expansion(command, commands, script, problem)

@@ -7,7 +7,7 @@ would run. Nothing here decides; and nothing here runs a program that the reposi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from plugins.base.errors import Denied
 from plugins.base.plugin import Captured, Runner
@@ -23,7 +23,7 @@ class Lookup:
     runner: Runner
     cwd: str
     environment: Mapping[str, str]
-    globals: Globals = Globals()
+    globals: Globals = field(default_factory=Globals)
 
     async def git(self, *arguments: str, stdin: bytes = b"") -> Captured:
         return await self.runner(

@@ -36,8 +36,8 @@ class GitOperation(Operation):
     commands: tuple[GitCommand, ...] = ()  # all git commands it would run; aliases are resolved
     pushes: tuple[Push, ...] = ()
     contacts: tuple[Contact, ...] = ()
-    alias: str = ""  # the alias that was typed, if it was one
-    script: str = ""  # the body of a shell alias: runs as it is, with `commands` found in it
+    runs: GitCommand | None = None  # what git is to be given; for a shell alias, the alias itself
+    script: str | None = None  # the body of a shell alias: runs as it is, with `commands` found in it
     problem: str = ""  # why the command cannot be judged
     pinned_url: str = ""  # origin, as it was when the workspace was first started
     pinned_path: str = ""  # the same as a real path, when it is on this machine
@@ -48,7 +48,7 @@ class GitOperation(Operation):
     @property
     def push_only(self) -> bool:
         """Whether it is one push and nothing else: then the pre-push hook sees all of it."""
-        return len(self.commands) == 1 and self.commands[0].name == "push"
+        return self.script is None and [command.name for command in self.commands] == ["push"]
 
 
 def from_argv(operation: Operation) -> GitOperation:

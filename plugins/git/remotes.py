@@ -5,13 +5,12 @@ URLs are resolved by git itself where it has a command for that. Decides nothing
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from plugins.git import urls
 from plugins.git.commandline import GitCommand
-from plugins.git.lookup import Lookup
+from plugins.git.lookup import Lookup, parse_settings
 from plugins.git.operation import Contact
 from plugins.git.push import Push, Repository, default_remote
 from plugins.git.shellscan import UNKNOWN
@@ -132,8 +131,8 @@ class Remotes:
         settings: Mapping[str, tuple[str, ...]] = self._facts.settings
         if command.on("init"):
             settings = {**await self._gitmodules(), **settings}
-        present = Path(await self._look.line("rev-parse", "--git-common-dir") or ".git")
-        modules = Path(self._look.cwd, present, "modules")
+        common = await self._look.line("rev-parse", "--git-common-dir") or ".git"
+        modules = Path(self._look.cwd, common, "modules")
         names = {
             key[len("submodule.") : -len(".url")]: values[-1]
             for key, values in settings.items()
@@ -142,13 +141,11 @@ class Remotes:
         wanted = [
             self._relative(url)
             for name, url in names.items()
-            if command.on("remote") or not os.path.lexists(modules / name)
+            if command.on("remote") or not _exists(modules / name)
         ]
         return await self._contacts(wanted, push=False)
 
     async def _gitmodules(self) -> dict[str, tuple[str, ...]]:
-        from plugins.git.lookup import parse_settings
-
         done = await self._look.git("config", "--null", "--file", f"{self._facts.top}/.gitmodules", "--list")
         return parse_settings(done.stdout) if done.exit_code == 0 else {}
 
@@ -170,3 +167,7 @@ def _is_url_key(key: str) -> bool:
 
 def _within(path: str, directory: str) -> bool:
     return bool(directory) and Path(path).is_relative_to(Path(directory).resolve())
+
+
+def _exists(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
