@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from glob import glob
 from pathlib import Path
 
-from plugins.git import urls
+from plugins.git import addresses
 
 
 def repositories(patterns: Iterable[str], *, origin: str, workspace: str, state: str) -> tuple[str, ...]:
@@ -39,13 +39,13 @@ def borrowed_objects(directories: Iterable[str]) -> tuple[str, ...]:
 
 
 def _paths(url: str, workspace: str) -> Iterator[str]:
-    if not url or urls.kind(url) is not urls.Kind.LOCAL:
+    if not url or addresses.kind(url) is not addresses.Kind.LOCAL:
         return
-    path = urls.local_path(url, workspace)
+    path = addresses.local_path(url, workspace)
     if "*" in path:
         yield from glob(path.replace("[", "[[]").replace("?", "[?]"))  # noqa: PTH207 - a pattern of absolute paths
     else:
-        yield urls.real_path(path)
+        yield addresses.real_path(path)
 
 
 def _git_directory(path: Path) -> Path | None:

@@ -19,9 +19,10 @@ _SCRIPTS = {"editor": "editor", "sequence-editor": "editor", "pager": "pager"}
 # Hooks of the side that commits and pushes (githooks(5)). The receiving side of a push to this
 # machine gets none of our configuration from git, and so keeps its own hooks.
 HOOKS = (
-    "applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg",
-    "commit-msg", "post-commit", "pre-rebase", "post-checkout", "post-merge", "pre-push", "pre-auto-gc",
-    "post-rewrite", "reference-transaction", "post-index-change", "sendemail-validate",
+    "applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit",
+    "prepare-commit-msg", "commit-msg", "post-commit", "pre-rebase", "post-checkout", "post-merge",
+    "pre-push", "pre-auto-gc", "post-rewrite", "reference-transaction", "post-index-change",
+    "sendemail-validate",
 )  # fmt: skip
 _KEY = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\.(.+))?\.([A-Za-z][A-Za-z0-9-]*)", re.DOTALL)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from plugins.git import urls
+from plugins.git import addresses
 from plugins.git.commandline import GitCommand
 from plugins.git.lookup import Lookup, parse_settings
 from plugins.git.operation import Contact
@@ -97,22 +97,22 @@ class Remotes:
             found = await self._look.lines("remote", "get-url", *direction, "--all", name)
             if found:
                 return found
-        return [urls.rewritten(name, self._facts.settings, push=push)]
+        return [addresses.rewritten(name, self._facts.settings, push=push)]
 
     def contact(self, name: str, url: str, *, push: bool) -> Contact | None:
         """A remote with its real place. None when there is nothing there: git says so itself, and better."""
-        shown = urls.without_credentials(url)
-        kind = urls.kind(url)
+        shown = addresses.without_credentials(url)
+        kind = addresses.kind(url)
         program = self._program(name)
         if program:
             return Contact(name, shown, push=push, problem=f"{program} names a program to run for {name}.")
-        if kind is urls.Kind.HELPER:
+        if kind is addresses.Kind.HELPER:
             problem = f"{shown.partition('::')[0]} is a transport that runs a program."
             return Contact(name, shown, push=push, problem=problem)
-        if kind is urls.Kind.NETWORK:
+        if kind is addresses.Kind.NETWORK:
             return Contact(name, shown, push=push)
-        path = urls.local_path(url, self._facts.top or self._look.cwd)
-        real = urls.real_path(path)
+        path = addresses.local_path(url, self._facts.top or self._look.cwd)
+        real = addresses.real_path(path)
         if not Path(real).exists():
             return None
         return Contact(name, shown, real, push=push, inside=_within(real, self._workspace))
