@@ -49,10 +49,13 @@ def credential_hosts(file: PolicyFile) -> dict[str, tuple[str, ...]]:
 
 def _faults_of(error: ValidationError, document: Document, model: type[BaseModel]) -> Iterator[Fault]:
     spoiled = {fault.path for fault in document.faults if fault.path}
-    for detail in error.errors(include_url=False):
-        path = tuple(detail["loc"])
+    details = error.errors(include_url=False)
+    paths = [tuple(detail["loc"]) for detail in details]
+    for path, detail in zip(paths, details, strict=True):
         if any(path[: len(bad)] == bad for bad in spoiled):
             continue
+        if detail["type"] == "too_short" and any(other[:-1] == path for other in paths):
+            continue  # entries that are wrong do not count there
         yield _fault(detail["type"], path, detail, document, model)
 
 

@@ -18,8 +18,8 @@ from plugins.base.yaml_nodes import Bare
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-_URL = re.compile(r"(https?|ssh|git)://(?P<user>[^/@]*@)?(?P<host>[^/@]+)/.+")
-_SCP_LIKE = re.compile(r"(?P<user>[^/@:*]+@)?(?P<host>[^/@:]+):.+")
+_URL = re.compile(r"(https?|ssh|git)://(?P<user>[^/@]*@)?(?P<host>[^/@]+)/\S+")
+_SCP_LIKE = re.compile(r"(?P<user>[^/@:*]+@)?(?P<host>[^/@:]+):[^:\s]\S*")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9.\[\]:_-]+")
 
 # Where a credential may be sent when the file does not say it.
@@ -44,7 +44,7 @@ def _host(value: str) -> str:
 
 def _remote(value: str) -> str:
     """`origin`, a URL or an absolute path; `*` is for the part after the host alone."""
-    if value == "origin" or re.fullmatch(r"(file://)?/.*", value):
+    if value == "origin" or re.fullmatch(r"(file://)?/\S*", value):
         return value
     match = _URL.fullmatch(value)
     if match is None and "://" not in value:

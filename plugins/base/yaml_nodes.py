@@ -169,6 +169,8 @@ def _survey(events: Iterator[yaml.Event], faults: list[Fault]) -> Iterator[yaml.
             faults.append(Fault(place, fatal))
             raise _Unreadable
         faults.extend(Fault(place, message) for message in _refused(event))
+        if isinstance(event, yaml.NodeEvent):
+            event.anchor = None  # told already; given twice it would end the composing
         yield event
 
 
@@ -201,6 +203,7 @@ def _convert(document: Document, node: yaml.Node, path: Path) -> Any:
         return _convert_mapping(document, node, path)
     if isinstance(node, yaml.SequenceNode):
         return tuple(_convert(document, item, (*path, index)) for index, item in enumerate(node.value))
+    assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - YAML has these three kinds of nodes
     return _convert_scalar(document, node, path)
 
 
@@ -235,7 +238,7 @@ def _bad_key(node: yaml.Node) -> str:
     return ""
 
 
-def _convert_scalar(document: Document, node: yaml.Node, path: Path) -> Any:
+def _convert_scalar(document: Document, node: yaml.ScalarNode, path: Path) -> Any:
     if node.style is not None:
         return node.value
     document.plain[path] = node.value
@@ -247,7 +250,7 @@ def _convert_scalar(document: Document, node: yaml.Node, path: Path) -> Any:
     return value
 
 
-def _plain_value(node: yaml.Node) -> Any:
+def _plain_value(node: yaml.ScalarNode) -> Any:
     """The value of a scalar without quotes; `Bare` for what only YAML 1.1 reads as something else."""
     text, tag = node.value, node.tag.rpartition(":")[2]
     if text.lower() in _TRUTH_WORDS:

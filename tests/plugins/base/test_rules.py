@@ -92,8 +92,8 @@ def test_an_allow_list_lets_through_what_it_names(command: str) -> None:
 @pytest.mark.parametrize(
     "command",
     ["", "publish", "--loglevel install publish", "--eval=code", "--silent", "config set x y", "config",
-     "config --x get set y", "config --json get x", "ls", "ls --al", "ls -- --all", "--all", "--silent --quiet publish", "installer",
-     "-- publish", "-", "--version publish", "--version --eval=x"],
+     "config --x get set y", "config --json get x", "ls", "ls --al", "ls -- --all", "--all",
+     "--silent --quiet publish", "installer", "-- publish", "-", "--version publish", "--version --eval=x"],
 )  # fmt: skip
 def test_an_allow_list_refuses_whatever_can_be_read_otherwise(command: str) -> None:
     allowed = ("install", "i", "config get", "--silent --quiet", "ls --all")
