@@ -361,6 +361,14 @@ def test_of_racing_tries_one_uses_a_single_yes(tmp_path: Path) -> None:
         db.close()
 
 
+def test_a_yes_out_of_time_lets_nothing_through_even_before_it_is_swept_away(tmp_path: Path) -> None:
+    db = StateDb(tmp_path / "state.db").open()
+    store = RequestStore(db)
+    store.grant(store.admit(ask(), 1.0).request, "time", 1.0, 2.0, 0)
+    assert not store.admit(ask(), 2.0).approved
+    db.close()
+
+
 def test_of_racing_answers_one_counts(tmp_path: Path) -> None:
     databases = [StateDb(tmp_path / "state.db").open() for _ in range(4)]
     stores = [RequestStore(db) for db in databases]
