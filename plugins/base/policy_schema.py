@@ -44,7 +44,7 @@ def _host(value: str) -> str:
 
 def _remote(value: str) -> str:
     """`origin`, a URL or an absolute path; `*` is for the part after the host alone."""
-    if value == "origin" or re.fullmatch(r"(file://)?/\S*", value):
+    if value == "origin" or re.fullmatch(r"(file://)?/.*", value):
         return value
     match = _URL.fullmatch(value)
     if match is None and "://" not in value:

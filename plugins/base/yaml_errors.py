@@ -21,9 +21,10 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
     ("expected <block end>", "the indentation does not fit the lines before"),
     ("sequence entries are not allowed", "a `-` item cannot stand here; put it on a line of its own"),
     ("expected the node content", "a value is missing here"),
+    ("while scanning a directive", "a line that starts with `%` must be in quotes or a comment"),
+    ("ing a tag", "a value that starts with `!` must be in quotes"),
     ("expected alphabetic or numeric", "a value that starts with `*` or `&` must be in quotes"),
     ("while scanning a block scalar", "the text after `|` or `>` is indented wrongly"),
-    ("while scanning a directive", "a line that starts with `%` must be in quotes or a comment"),
     ("found unknown escape", "a wrong escape in a quoted text; use single quotes"),
 )
 

@@ -86,8 +86,9 @@ def test_what_is_refused_and_where(text: str, expected: list[str]) -> None:
         ('a: "\\q"\n', "1:6", "wrong escape"),
         ("a: [b,, c]\n", "1:7", "a value is missing"),
         ("a: *\n", "1:5", "a value that starts with `*`"),
-        ("%x\na: 1\n", "", ""),
-        ("a: ]\n", "", ""),
+        ("%\na: 1\n", "1:2", "a line that starts with `%`"),
+        ("a: !<\n", "1:6", "a value that starts with `!`"),
+        ("a: ]\n", "1:4", "a value is missing"),
     ],
 )
 def test_a_syntax_error_is_one_plain_sentence_with_its_place(text: str, place: str, part: str) -> None:
