@@ -1,4 +1,4 @@
-"""The real backend: a supervisor's API, its audit log, its policy files.
+"""The real backend: a supervisor's API, and the files of its home.
 
 Attaches to the supervisor that runs on the home, or starts one in this program. When the
 supervisor goes away it says so and attaches again as soon as one is back.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,28 +17,26 @@ from plugins.base.errors import ClaudeContainerError
 from supervisor.client import Client, NotRunning
 from supervisor.home import Home
 from supervisor.status import Status
-from tui.backend import Desk, Diagnostic, PolicyText, Version
+from tui.backend import Desk
+from tui.home_files import HomeFiles
 
 if TYPE_CHECKING:
-    from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
     from supervisor.daemon import EmbeddedSupervisor
-    from supervisor.policies import PolicyStore
 
 _RETRY = 2.0  # seconds between attempts to attach again
 _BATCH = 0.1  # seconds in which notifications are taken together
 
 
-class LiveBackend:
+class LiveBackend(HomeFiles):
     """See `tui.backend.Backend`."""
 
     def __init__(self, home: Home, workspace: Path) -> None:
         self.embedded = False
-        self._home = home
+        super().__init__(home)
         self._workspace = workspace
         self._client: Client | None = None
         self._supervisor: EmbeddedSupervisor | None = None
         self._desk = Desk()
-        self._reader: AuditReader | None = None
 
     def now(self) -> float:
         return time.time()
@@ -57,7 +55,7 @@ class LiveBackend:
         while True:
             self._client = client
             try:
-                told(newest=await asyncio.to_thread(self._newest))
+                told(newest=await asyncio.to_thread(self.newest_row))
                 await _Following(client, told).run()
             finally:
                 self._client = None
@@ -96,8 +94,7 @@ class LiveBackend:
 
     def close(self) -> None:
         """End what this backend started. Blocks until the plugins have ended."""
-        if self._reader is not None:
-            self._reader.close()
+        self.close_log()
         if self._supervisor is not None:
             self._supervisor.stop()
 
@@ -132,96 +129,6 @@ class LiveBackend:
 
     async def save_policy(self, plugin: str, text: str, base: str) -> str:
         return await self._connected().save_policy(plugin, text, base)
-
-    # ------------------------------------------------------------ policies
-
-    def _store(self) -> PolicyStore:
-        from supervisor.policies import PolicyStore
-
-        return PolicyStore(self._home)
-
-    def policy_names(self) -> Sequence[str]:
-        return self._store().names()
-
-    def read_policy(self, plugin: str) -> PolicyText:
-        file = self._store().read(plugin)
-        if not file.hash and file.problems:
-            raise ClaudeContainerError(str(file.problems[0]))
-        return PolicyText(file.text, file.hash, file.path)
-
-    def enforced_policy(self, plugin: str) -> str:
-        return self._store().last_good(plugin) or ""
-
-    def check_policy(self, plugin: str, text: str) -> tuple[Diagnostic, ...]:
-        from plugins.base.policy import PolicyError
-
-        try:
-            self._store().parse(plugin, text)
-        except PolicyError as error:
-            return tuple(Diagnostic(each.line, each.column, each.message) for each in error.problems)
-        return ()
-
-    def policy_versions(self, plugin: str) -> Sequence[Version]:
-        return [Version(entry.hash, entry.time, entry.who) for entry in self._store().history(plugin)]
-
-    def policy_version(self, plugin: str, hash_: str) -> str:
-        return self._store().text_of(plugin, hash_)
-
-    # ------------------------------------------------------------ audit and logs
-
-    def _audit(self) -> AuditReader | None:
-        """The reader; None as long as there is no audit log."""
-        if self._reader is None and self._home.audit_db.exists():
-            from supervisor.audit.reader import AuditReader
-
-            self._reader = AuditReader(self._home.audit_db)
-        return self._reader
-
-    def _newest(self) -> int:
-        reader = self._audit()
-        try:
-            return reader.newest() if reader else 0
-        except ClaudeContainerError:
-            return 0  # whoever shows rows tells what is wrong with the log
-
-    def matches(self, wanted: AuditFilter) -> LiveMatches:
-        return LiveMatches(self._audit(), wanted)
-
-    def latest(self, wanted: AuditFilter, limit: int) -> Sequence[AuditRow]:
-        reader = self._audit()
-        return reader.latest(wanted, limit) if reader else []
-
-    def export(self, wanted: AuditFilter, target: Path) -> int:
-        from supervisor.audit.export import export
-
-        reader = self._audit()
-        if reader is None:
-            raise ClaudeContainerError("There is nothing to export yet.")
-        try:
-            with target.open("x", encoding="utf-8", newline="") as file:
-                return export(reader, wanted, "csv" if target.suffix == ".csv" else "jsonl", file)
-        except OSError as error:
-            raise ClaudeContainerError(
-                f"Cannot write {target}: {error.strerror}.",
-                hint="Name a new file in a directory you can write.",
-            ) from error
-
-    def log_files(self) -> Sequence[Path]:
-        return sorted(self._home.logs.glob("*.log"))
-
-
-@dataclass(frozen=True, slots=True)
-class LiveMatches:
-    """See `tui.backend.Matches`."""
-
-    reader: AuditReader | None
-    wanted: AuditFilter
-
-    def count(self) -> int:
-        return self.reader.count(self.wanted) if self.reader else 0
-
-    def rows(self, first: int, limit: int) -> Sequence[AuditRow]:
-        return self.reader.rows(self.wanted, first, limit) if self.reader else []
 
 
 class _Following:

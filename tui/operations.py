@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plugins.base.text import printable
 from supervisor.status import PluginStatus, Request
 from tui.format import command_line, count
 from tui.screens.dialogs import AskLine, Choice, Question, confirmation
@@ -30,7 +31,7 @@ async def approve(screen: DeskScreen, request: Request) -> None:
 
 def _approval(request: Request) -> Question:
     effect = "it runs now" if request.waiting else "its next try passes"
-    updates = "".join(f"\n  {update.ref[:120]}: {_effect(request, index)}" for index, update in
+    updates = "".join(f"\n  {printable(update.ref[:120])}: {_effect(request, index)}" for index, update in
                       enumerate(request.updates[:5]))  # fmt: skip
     return Question(
         "Approve?",

@@ -14,7 +14,7 @@ from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
 from supervisor.audit.store import AuditStore
 from tests.tui.desk import Driver, open_desk
 from tests.tui.fake import FakeBackend, FakeMatches, row
-from tui.live import LiveMatches
+from tui.home_files import LogMatches
 from tui.widgets.audit_list import AuditList
 
 _MILLION = 1_000_000
@@ -183,14 +183,19 @@ class MillionBackend(FakeBackend):
         super().__init__(newest=_MILLION)
         self.reader = AuditReader(path)
 
+    async def close(self) -> None:
+        # A thread may still be reading the page of a view that is gone.
+        await asyncio.get_running_loop().shutdown_default_executor()
+        self.reader.close()
+
     def matches(self, wanted: AuditFilter) -> Recording:  # type: ignore[override]
-        return Recording(LiveMatches(self.reader, wanted), self.fetched.append)
+        return Recording(LogMatches(self.reader, wanted), self.fetched.append)
 
 
 class Recording:
     """Notes which pages are read."""
 
-    def __init__(self, matches: LiveMatches, note: Callable[[int], None]) -> None:
+    def __init__(self, matches: LogMatches, note: Callable[[int], None]) -> None:
         self._matches = matches
         self._note = note
 
@@ -215,7 +220,7 @@ async def test_a_million_rows_are_read_a_page_at_a_time_and_forgotten_again(mill
             rows_of(desk).cursor = place
             await desk.until(lambda place=place: rows_of(desk).row(place) is not None)  # type: ignore[misc]
         assert rows_of(desk).pages_held <= 20
-    backend.reader.close()
+    await backend.close()
 
 
 async def test_drawing_a_view_of_a_million_rows_takes_no_time(million: Path) -> None:
@@ -228,4 +233,4 @@ async def test_drawing_a_view_of_a_million_rows_takes_no_time(million: Path) -> 
             rows.render_line(y)
         # Far above what it takes, far below what drawing a million would.
         assert time.perf_counter() - start < 0.5
-    backend.reader.close()
+    await backend.close()

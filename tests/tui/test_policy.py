@@ -5,7 +5,7 @@ from textual.widgets import TextArea
 
 from supervisor.status import PolicyStatus
 from tests.tui.desk import Driver, open_desk
-from tests.tui.fake import POLICY, FakeBackend, hash_of, plugin, status
+from tests.tui.fake import POLICY, hash_of, plugin, status
 
 
 async def open_policy(desk: Driver) -> None:

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.text import printable
 from supervisor.status import PluginStatus, Request
 from tui import operations
 from tui.backend import Desk
@@ -118,7 +119,7 @@ class Dashboard(DeskScreen):
     def _tell_note(self) -> None:
         text, tone = _note(self.query_one(PluginList).current)
         note = self.query_one("#plugin-note", Static)
-        note.update(text)
+        note.update(printable(text))
         note.set_classes(f"-{tone}")
         note.display = bool(text)
 

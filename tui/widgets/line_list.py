@@ -21,6 +21,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from plugins.base.text import printable
 from tui.widgets.columns import GAP, Cell, Column, fit
 
 
@@ -197,7 +198,7 @@ class LineList(ScrollView, can_focus=True):
 def _sized(text: str, width: int, *, right: bool) -> str:
     """The text in exactly `width` cells, with an ellipsis where it was cut."""
     # A row is one screen line: measuring megabytes of a hostile argument would be wasted.
-    text = text[: width * 4 + 1]
+    text = printable(text[: width * 4 + 1])
     length = cell_len(text)
     if length > width:
         return set_cell_size(text, width - 1) + "…"
