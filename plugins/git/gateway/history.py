@@ -143,15 +143,20 @@ class Histories:
 
         False as well when the remote does not have them or cannot be asked: not proven is not so.
         """
+        wanted = sorted(descendants)
+        try:
+            await self.learn(upstream, wanted, object_format)
+        except Denied:
+            return False
         async with self.of(upstream, object_format) as known:
-            wanted = sorted(descendants)
+            return any([await known.is_ancestor(ancestor, oid) for oid in wanted])
+
+    async def learn(self, upstream: Upstream, wanted: Sequence[str], object_format: str) -> None:
+        """Fetch these commits and their history, as far as they are not known. Raises `Denied`."""
+        async with self.of(upstream, object_format) as known:
             missing = [oid for oid in wanted if not await known.has(oid)]
             if missing:
-                try:
-                    await self._extend(known, upstream, missing, object_format)
-                except Denied:
-                    return False
-            return any([await known.is_ancestor(ancestor, oid) for oid in wanted])
+                await self._extend(known, upstream, missing, object_format)
 
     async def _extend(
         self, known: Repository, upstream: Upstream, wants: Sequence[str], object_format: str

@@ -7,6 +7,7 @@ first byte go to the remote, rebuilt from what was judged.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,10 +48,12 @@ class NotForwarded(Denied):
 class Judged:
     """A push with all that is known when it is judged."""
 
-    remote: str
+    upstream: Upstream
     updates: tuple[RefUpdate, ...]
+    options: tuple[str, ...] = ()  # push options
+    object_format: str = "sha1"
     objects: Repository | None = None  # what came with it; None when it was not needed
-    parents: Parents | None = None
+    parents: Parents = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Pushes:
         advertisement: Advertisement,
     ) -> None:  # fmt: skip
         remark = _remarks(commands, send)
-        first = Judged(upstream.url, commands.updates)
+        first = Judged(upstream, commands.updates, commands.options, advertisement.object_format)
         moves = any(not (update.creates or update.deletes) for update in commands.updates)
         decision = judge.decide(first)
         if not moves and (decision.allowed or not decision.approvable):
@@ -131,7 +134,10 @@ class Pushes:
             await self._proven(upstream, update, parents, advertisement.object_format)
             for update in commands.updates
         ]
-        return Judged(upstream.url, tuple(updates), objects, parents), pack
+        judged = Judged(
+            upstream, tuple(updates), commands.options, advertisement.object_format, objects, parents
+        )
+        return judged, pack
 
     async def _take_pack(self, commands: PushCommands, reader: Reader, objects: Repository) -> Path | None:
         if not commands.expects_pack:
@@ -159,8 +165,9 @@ class Pushes:
             return
         arrived: bool | None = None
         try:
-            arrived = await _forward(upstream, commands, pack, length, send)
-        except UpstreamError:
+            arrived = await forward(upstream, commands, pack, length, send)
+        except (UpstreamError, asyncio.CancelledError):
+            # The answer is lost, not the push: only the remote knows what became of it.
             arrived = await _look(upstream, commands)
             raise
         finally:
@@ -220,7 +227,7 @@ def _remarks(commands: PushCommands, send: Send) -> Send:
     return remark
 
 
-async def _forward(
+async def forward(
     upstream: Upstream, commands: PushCommands, pack: AsyncIterator[bytes], length: int | None, send: Send
 ) -> bool:
     """Send what was judged, and the answer back. Returns whether the remote took all of it."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from plugins.base.errors import ProtocolError
 from plugins.base.model import RefUpdate
-from plugins.git.gateway.pktline import Special, parse
+from plugins.git.gateway.pktline import Line, Special, parse
 from plugins.git.gateway.receive_pack import (
     Advertisement,
     PushCommands,
@@ -99,8 +99,15 @@ def test_an_advertisement_is_offered_again_without_what_is_not_understood() -> N
     first = (
         f"{_A} refs/heads/main\0report-status push-cert=nonce delete-refs agent=git/9 object-format=sha1\n"
     )
-    lines = [b"# service=git-receive-pack\n", Special.FLUSH, _line(first), _line(f"{_B} refs/tags/v1\n"),
-             _line(f"{_A} refs/tags/v1^{{}}\n"), _line(f"{_A} .have\n"), Special.FLUSH]  # fmt: skip
+    lines: list[Line] = [
+        b"# service=git-receive-pack\n",
+        Special.FLUSH,
+        _line(first),
+        _line(f"{_B} refs/tags/v1\n"),
+        _line(f"{_A} refs/tags/v1^{{}}\n"),
+        _line(f"{_A} .have\n"),
+        Special.FLUSH,
+    ]
     seen = parse_advertisement(lines)
     assert seen.refs == {"refs/heads/main": _A, "refs/tags/v1": _B}
     offered = parse_advertisement(parse(encode_advertisement(seen, "us")))
