@@ -125,6 +125,7 @@ def test_line_ends_of_windows_stay_so(path: str) -> None:
         lambda: remove_item("b: [b]\n", "a", "x"),
         lambda: set_scalar("a: [b]\n", "a", "x"),
         lambda: set_scalar("[a]\n", "a", "x"),
+        lambda: set_scalar("a:\n  b: |\n    x", "a.c", "y"),  # would give b a line end
     ],
 )
 def test_what_cannot_be_done_is_refused(edit: object) -> None:
