@@ -15,7 +15,7 @@ from plugins.git import addresses
 
 
 def repositories(patterns: Iterable[str], *, origin: str, workspace: str, state: str) -> tuple[str, ...]:
-    """Real paths of the git directories that these remotes name. `origin` stands for the pinned URL."""
+    """Real paths of the git directories that these remotes name; `origin` stands for the pinned URL."""
     found: dict[str, None] = {}
     for pattern in patterns:
         for path in _paths(origin if pattern == "origin" else pattern, workspace):
@@ -26,7 +26,7 @@ def repositories(patterns: Iterable[str], *, origin: str, workspace: str, state:
 
 
 def borrowed_objects(directories: Iterable[str]) -> tuple[str, ...]:
-    """Object directories that these repositories borrow from others (objects/info/alternates), at any depth."""
+    """Object directories that these repositories borrow from (objects/info/alternates), at any depth."""
     found: dict[str, None] = {}
     waiting = [Path(directory, "objects") for directory in directories]
     while waiting:

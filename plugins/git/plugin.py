@@ -1,0 +1,223 @@
+"""The git plugin: gathers what judging git needs, and says how an allowed git is to run.
+
+Judging itself is `plugins.git.rules.evaluate`, which is pure. For git's own local subcommands (status, log,
+rev-parse, commit, ...) the command line alone says enough, and nothing is spawned to look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from plugins.base.model import Decision, Layer, Operation
+from plugins.base.plugin import Command, HookCall, Invocation, Plugin, Runner
+from plugins.base.rules import ToolRules
+from plugins.git import access, addresses, details, environment, hook_facts, rules
+from plugins.git import refusal as native
+from plugins.git.aliases import expand
+from plugins.git.commandline import GitCommand, Globals, parse
+from plugins.git.lookup import Lookup
+from plugins.git.operation import Contact, GitOperation
+from plugins.git.private import PrivateFiles
+from plugins.git.push import Push, Repository, names_to_look_up, read_push
+from plugins.git.remotes import Remotes
+from plugins.git.subcommands import HOOKLESS, KNOWN, NO_VERIFY, PAST_THE_RULES, REMOTE_USERS
+
+if TYPE_CHECKING:
+    from plugins.base.control import StartConfig
+    from plugins.base.policy import Policy
+
+# Rules that the pre-push hook applies again, knowing exactly what would change.
+_JUDGED_AGAIN = frozenset(
+    {"blocked_branches", "allowed_branch_patterns", "allow_force_push", "allow_delete_remote", "allow_tags"}
+)
+
+
+class GitPlugin(Plugin):
+    """git under policy."""
+
+    rules_model: ClassVar[type[ToolRules]] = rules.GitRules
+
+    def __init__(self, config: StartConfig) -> None:
+        super().__init__(config)
+        self._files = PrivateFiles(Path(config.state) / "git")
+        self._own = KNOWN  # git's subcommands: never aliases
+        self._programs: frozenset[str] = frozenset()  # `git-NAME` of others on the PATH: before aliases
+        self._pinned_url = addresses.without_credentials(config.origin)
+        self._pinned_path = ""  # where it is, when it is on this machine
+        if config.origin and addresses.kind(config.origin) is addresses.Kind.LOCAL:
+            self._pinned_path = addresses.real_path(addresses.local_path(config.origin, config.workspace))
+        if config.state:
+            self._files.install(config.client, config.git_config)
+
+    # ------------------------------------------------------------ the worker's sandbox
+
+    def readable_paths(self, policy: Policy) -> tuple[str, ...]:
+        writable = self.writable_paths(policy)
+        fetched = self._repositories(policy.remotes.fetch)
+        borrowed = access.borrowed_objects((*writable, *fetched))
+        return tuple(dict.fromkeys((str(self._files.root), *fetched, *borrowed)))
+
+    def writable_paths(self, policy: Policy) -> tuple[str, ...]:
+        return self._repositories(policy.remotes.push)
+
+    def _repositories(self, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        return access.repositories(
+            patterns, origin=self.config.origin, workspace=self.config.workspace, state=self.config.state
+        )
+
+    def environment(self, untrusted_environment: Mapping[str, str]) -> dict[str, str]:
+        return environment.callers(super().environment(untrusted_environment), self._files)
+
+    async def prepare(self, run: Runner) -> None:
+        """Learn which subcommands this git has: only other names can be aliases."""
+        look = Lookup(run, self.config.workspace, environment.fixed(self._files))
+        own = await look.lines("--list-cmds=builtins,main")
+        if own:
+            self._own = frozenset(own) | PAST_THE_RULES
+            self._programs = frozenset(await look.lines("--list-cmds=others")) - self._own
+
+    # ------------------------------------------------------------ judging
+
+    async def inspect(self, invocation: Invocation, policy: Policy, run: Runner) -> Operation:
+        command = parse(invocation.argv)
+        operation = GitOperation(
+            self.tool, Layer.ARGV, invocation.argv, invocation.cwd,
+            commands=(command,), runs=command, pinned_url=self._pinned_url, pinned_path=self._pinned_path,
+        )  # fmt: skip
+        if command.problem or command.globals.exec_path is not None or not command.name:
+            return operation
+        if command.name in self._own and command.name not in REMOTE_USERS:
+            return operation
+        look = Lookup(run, invocation.cwd, self._looking(invocation.environment), command.globals)
+        if command.name not in self._own:
+            operation = await self._resolve_alias(operation, command, look)
+        if operation.problem or any(each.problem for each in operation.commands):
+            return operation
+        return await self._with_remotes(operation, look)
+
+    @classmethod
+    def evaluate(cls, policy: Policy, operation: Operation) -> Decision:
+        return rules.evaluate(policy, operation)
+
+    def deferred(self, operation: Operation, decision: Decision) -> bool:
+        """A push that is refused for its refs goes on to its hook, which asks with all that is to know."""
+        return (
+            isinstance(operation, GitOperation)
+            and operation.layer is Layer.ARGV
+            and operation.push_only
+            and decision.approvable
+            and all(reason.rule in _JUDGED_AGAIN for reason in decision.reasons)
+        )
+
+    async def inspect_hook(
+        self, call: HookCall, operation: Operation, policy: Policy, run: Runner
+    ) -> Operation:
+        look = Lookup(run, call.cwd, self._looking(call.environment))
+        return await hook_facts.operation_of(call, operation, look, self.config.workspace)
+
+    def _looking(self, caller: Mapping[str, str]) -> dict[str, str]:
+        return {**caller, **environment.fixed(self._files)}
+
+    async def _resolve_alias(
+        self, operation: GitOperation, command: GitCommand, look: Lookup
+    ) -> GitOperation:
+        if command.name in self._programs:
+            return replace(
+                operation, problem=f"git-{command.name} is a program of its own, not a part of git"
+            )
+        expansion = expand(command, await look.aliases(), self._own)
+        return replace(
+            operation,
+            commands=expansion.commands,
+            runs=expansion.runs,
+            script=expansion.script,
+            problem=expansion.problem,
+        )
+
+    async def _with_remotes(self, operation: GitOperation, look: Lookup) -> GitOperation:
+        """Look up what pushes would change and where commands would connect to."""
+        pushes: list[Push] = []
+        contacts: list[Contact] = []
+        for command in operation.commands:
+            if command.name not in REMOTE_USERS or not _connects(command):
+                continue
+            words = command.globals.words if operation.script is not None else ()
+            place = replace(look, globals=Globals((*look.globals.words, *words)))
+            facts = await _facts(command, place)
+            remotes = Remotes(place, facts, self.config.workspace)
+            if command.name == "push":
+                push = read_push(command, facts)
+                pushes.append(push)
+                contacts += await remotes.of_push(push)
+            else:
+                contacts += await remotes.of(command)
+        return replace(
+            operation,
+            pushes=tuple(pushes),
+            contacts=tuple(dict.fromkeys(contacts)),
+            remote=contacts[0].url if contacts else "",
+        )
+
+    # ------------------------------------------------------------ running
+
+    def command(self, operation: Operation, invocation: Invocation, policy: Policy) -> Command:
+        """The resolved command with our hooks; policy hooks run whatever --no-verify says."""
+        git = operation if isinstance(operation, GitOperation) else None
+        runs = git.runs if git is not None and git.runs is not None else parse(invocation.argv)
+        script = git.script if git is not None else None
+        front = list(runs.globals.words)
+        if script is not None:  # what was judged is what runs, even if the configuration changes now
+            front += ["-c", f"alias.{runs.name}=!{script}"]
+        elif runs.name not in self._own:  # not git's own and no alias: git says so, and guesses nothing
+            front += ["-c", "help.autoCorrect=never"]
+        if runs.name and runs.name not in HOOKLESS:
+            front += ["-c", f"{environment.HOOKS_PATH}={self._files.hooks}"]
+        strips = script is None and runs.name in NO_VERIFY
+        arguments = runs.without("verify") if strips else runs.arguments
+        ours = environment.for_command(runs, invocation.environment, self._files, self._unchecked(policy))
+        words = (runs.name, *arguments) if runs.name else ()
+        return Command(("git", *front, *words), ours)
+
+    def _unchecked(self, policy: Policy) -> tuple[str, ...]:
+        """Hooks that need not ask, because no rule is about them."""
+        own = policy.rules
+        if not isinstance(own, rules.GitRules):
+            return ()
+        files = () if own.max_file_bytes or own.forbidden_paths else hook_facts.INDEX_HOOKS
+        messages = () if own.commit_message_pattern else hook_facts.MESSAGE_HOOKS
+        return (*files, *messages)
+
+    # ------------------------------------------------------------ telling
+
+    async def details(self, operation: Operation, run: Runner) -> str:
+        if operation.layer is not Layer.HOOK or not operation.updates:
+            return ""
+        return await details.describe(operation.updates, Lookup(run, operation.cwd, self._looking({})))
+
+    def refusal(self, operation: Operation, decision: Decision, request: str, note: str) -> str:
+        return native.refusal(operation, decision, request, note)
+
+
+def _connects(command: GitCommand) -> bool:
+    """Whether a command of the remote kind talks to one, or may."""
+    if command.name == "config" or command.name == "subtree":
+        return False
+    if command.name == "archive":
+        return command.value("remote") is not None
+    if command.name == "remote":
+        return command.action in ("update", "show", "prune", "set-head", "add")
+    if command.name == "submodule":
+        return command.action in ("add", "update")
+    return True
+
+
+async def _facts(command: GitCommand, look: Lookup) -> Repository:
+    names = names_to_look_up(command) if command.name == "push" else ()
+    settings, branch, top, refs = await asyncio.gather(
+        look.settings(), look.branch(), look.top(), look.refs_named(names)
+    )
+    return Repository(branch, settings, refs, top)
