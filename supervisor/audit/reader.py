@@ -132,9 +132,11 @@ class AuditReader:
 
     def _matching(self, chosen: AuditFilter, after: int, upto: int) -> array[int]:
         where, parameters = _conditions(chosen, chosen.verdicts, "seq > ?", "seq <= ?")
-        sql = f"SELECT seq FROM event {where}"  # noqa: S608 - our own terms
+        one_walk = len(chosen.verdicts) < 2  # then SQLite finds them in order, and nothing is to be sorted
+        order = "ORDER BY seq" if one_walk else ""
+        sql = f"SELECT seq FROM event {where} {order}"  # noqa: S608 - our own terms
         found = self._seqs(sql, (after, upto, *parameters))
-        return array("q", sorted(found))
+        return found if one_walk else array("q", sorted(found))
 
     def _remember(self, chosen: AuditFilter, upto: int, matches: array[int]) -> None:
         with self._lock:
