@@ -93,6 +93,8 @@ def parse(argv: Sequence[str]) -> GitCommand:
     if canonical == "remote":
         return _parse_remote(command)
     read = _Reading(canonical, arguments, known.SYNTAX.get(canonical, known.GENERIC)).all()
+    if canonical == "config" and read.words[:1] and read.words[0] in known.CONFIG_MODES:
+        return _parse_config_mode(command, read)
     has_action = canonical == "submodule" and bool(read.words)
     return replace(
         command,
@@ -163,6 +165,18 @@ def _parse_remote(command: GitCommand) -> GitCommand:
         options=(*outer.options, *inner.options),
         words=tuple(inner.words),
         problem=inner.problem,
+    )
+
+
+def _parse_config_mode(command: GitCommand, outer: _Reading) -> GitCommand:
+    """`git config set --global ...` of git 2.46 and later: options go on after the mode."""
+    first = len(command.arguments) - len(outer.words) + 1
+    inner = _Reading("config", command.arguments, known.SYNTAX["config"], first).all()
+    return replace(
+        command,
+        options=(*outer.options, *inner.options),
+        words=(outer.words[0], *inner.words),
+        problem=outer.problem or inner.problem,
     )
 
 

@@ -207,6 +207,9 @@ REMOTE_ACTIONS = {
 }
 REMOTE = table("v|verbose", stops=True)
 
+# The modes that `git config` has as words since 2.46. Before, such a word was an invalid key: an error.
+CONFIG_MODES = words("list get set unset rename-section remove-section edit get-color get-colorbool")
+
 SYNTAX: Mapping[str, Syntax] = {**_JUDGED, **_OTHERS}
 GENERIC = table("", strict=False)  # any other subcommand: words are told from options by their dash alone
 

@@ -16,6 +16,7 @@ _LABELS = {
     "allow_force_push": "force push not allowed",
     "allow_delete_remote": "deletion prohibited",
     "allow_tags": "tags not allowed",
+    "allowed_push_options": "push option not allowed",
     "remotes.push": "remote not allowed",
 }
 _OF_REFS = frozenset(_LABELS) - {"remotes.push"}
@@ -39,6 +40,11 @@ def refusal(operation: Operation, decision: Decision, request: str, note: str) -
         lines.append(f"hint: {hint}")
     lines += _approval(request, note)
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def label(rule: str) -> str:
+    """The word or two that stand in brackets behind a refused ref."""
+    return _LABELS.get(rule, "refused by policy")
 
 
 def _push(operation: Operation, reasons: tuple[Reason, ...]) -> list[str]:

@@ -43,6 +43,7 @@ class GitRules(ToolRules):
     allow_force_push: bool = False
     allow_delete_remote: bool = False
     allow_tags: bool = False
+    allowed_push_options: tuple[Pattern, ...] = ()  # some servers merge or run pipelines on one
     max_file_bytes: int | None = Field(default=None, ge=1)
     forbidden_paths: tuple[Pattern, ...] = ()
     # Python's syntax, searched for in the first line of the message.
