@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -222,6 +223,24 @@ def test_a_directory_that_cannot_be_written_is_one_clear_error(home: Home, store
             store.save("npm", OTHER, policy_hash(GOOD))
     finally:
         home.config.chmod(0o755)
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_scraps(
+    home: Home, store: PolicyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(home)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ClaudeContainerError, match="No space left on device"):
+        store.save("npm", OTHER, policy_hash(GOOD))
+    with pytest.raises(ClaudeContainerError, match="No space left on device"):
+        store.accept("npm", OTHER, "x")
+    assert path.read_text() == GOOD
+    assert [file.name for file in home.config.iterdir()] == ["npm.yaml"]
+    assert store.last_good("npm") is None
 
 
 # ---------------------------------------------------------------- history
