@@ -47,7 +47,7 @@ class PluginList(ItemList[PluginStatus]):
             Cell(*told.plugin_state(item)),
             Cell(*told.policy_state(item)),
             Cell(*told.isolation(item.isolation, running=running)),
-            Cell(f"{item.rate:.1f}"),
+            Cell(f"{item.rate:.1f}" if running else "–"),
             Cell(told.milliseconds(item.p50_ms)),
             Cell(told.milliseconds(item.p95_ms)),
             Cell(told.short_number(item.commands)),

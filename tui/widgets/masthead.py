@@ -73,7 +73,7 @@ def _facts(desk: Desk) -> Content:
     origin = f"origin {status.origin}" if status.origin else "no origin pinned"
     # The workspace comes first: on a narrow terminal the end is what gets lost.
     return Content("  ·  ".join(
-        printable(part) for part in (status.workspace, origin, f"{status.runtime} runtime", operators)
+        printable(part) for part in (status.workspace, operators, f"{status.runtime} runtime", origin)
     ))  # fmt: skip
 
 
