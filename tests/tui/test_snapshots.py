@@ -32,8 +32,10 @@ def busy(logs: Path) -> FakeBackend:
     requests = (
         request(),
         request("w3x8y2zz", args=("push", "origin", "HEAD:main"), waiting=0, deadline=None, count=1),
-        request("a1b2c3d4", state="denied", waiting=0, deadline=None, answered=NOW - 200, args=("push", "--mirror"),
-                answer_reason="Push one branch at a time."),
+        request(
+            "a1b2c3d4", state="denied", waiting=0, deadline=None, answered=NOW - 200,
+            args=("push", "--mirror"), answer_reason="Push one branch at a time.",
+        ),
     )  # fmt: skip
     backend = FakeBackend(logs, status=status(plugins=plugins, requests_open=2), requests=requests)
     backend.audit += [
