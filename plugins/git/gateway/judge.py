@@ -6,16 +6,15 @@ The policy is taken when the decision is taken: an edit that arrives while a pus
 from __future__ import annotations
 
 import hashlib
-import time
-import uuid
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from plugins.base.control import Answer, Ask, AuditEvent, Outcome, Update
+from plugins.base.control import Answer, Ask, Update
 from plugins.base.errors import Denied
+from plugins.base.link import Question
 from plugins.base.model import Decision, Layer, Reason, Verdict
 from plugins.base.policy import Policy
+from plugins.base.records import About, Recorder, safe_args, updates_of
 from plugins.base.text import printable
 from plugins.git import patterns, rules
 from plugins.git.gateway.backup import Backups
@@ -35,7 +34,7 @@ _VERDICTS: Final = {
 
 
 class Desk(Protocol):
-    """What the gateway needs of the supervisor's side: policy, spool and questions."""
+    """What the judge needs of the plugin's side: policy, records and questions."""
 
     @property
     def policy(self) -> Policy | None: ...
@@ -43,12 +42,10 @@ class Desk(Protocol):
     @property
     def lockdown(self) -> str | None: ...
 
-    def record(self, event: AuditEvent) -> None:
-        """Write the event down. Raises `Denied` when that cannot be done: then nothing may happen."""
+    @property
+    def recorder(self) -> Recorder: ...
 
-    def finish(self, outcome: Outcome) -> None: ...
-
-    def ask(self, ask: Ask) -> AsyncIterator[Answer]: ...
+    def ask(self, ask: Ask) -> Question: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +77,30 @@ class WireJudge:
     async def settle(self, push: Judged, decision: Decision, remark: Send) -> Settled:
         policy = self.desk.policy
         if decision.allowed:
-            self.desk.record(self._event(push, decision, Verdict.ALLOWED))
+            self._record(push, decision, Verdict.ALLOWED)
             return Settled(True)
         if policy is None or not decision.approvable or policy.approvals.on_block != "hold":
-            self.desk.record(self._event(push, decision, Verdict.BLOCKED))
+            self._record(push, decision, Verdict.BLOCKED)
             return Settled(False, _refusal(decision, "", ""))
-        return await self._ask(push, decision, policy, remark)
+        question = self.desk.ask(await self._question(push, decision, policy))
+        try:
+            return await self._answered(question, push, decision, policy, remark)
+        finally:
+            question.close()
 
-    async def _ask(self, push: Judged, decision: Decision, policy: Policy, remark: Send) -> Settled:
+    async def _answered(
+        self, question: Question, push: Judged, decision: Decision, policy: Policy, remark: Send
+    ) -> Settled:
         """Hold the push until the operator answers, or not."""
-        answer = Answer(ask=0, outcome="later")
-        async for answer in self.desk.ask(await self._question(push, decision, policy)):
-            if answer.outcome == "approved":
-                return await self._approved(push, decision, answer)
-            if answer.outcome != "waiting":
-                break
-            self.desk.record(self._event(push, decision, Verdict.HELD, answer.request))
+        while (answer := await question.answer()) is not None and answer.outcome == "waiting":
+            self._record(push, decision, Verdict.HELD, request=answer.request)
             await remark(_waiting(decision, answer.request, policy.approvals.hold_seconds).encode())
-        verdict = _VERDICTS.get(answer.outcome, Verdict.BLOCKED)
-        self.desk.record(self._event(push, decision, verdict, answer.request, answer.reason))
-        return Settled(False, _refusal(decision, answer.request, _note(answer, policy)))
+        if answer is not None and answer.outcome == "approved":
+            return await self._approved(push, decision, answer)
+        verdict = _VERDICTS.get(answer.outcome, Verdict.BLOCKED) if answer else Verdict.BLOCKED
+        request = answer.request if answer else ""
+        self._record(push, decision, verdict, request=request, reason=answer.reason if answer else "")
+        return Settled(False, _refusal(decision, request, _note(answer, policy)))
 
     async def _approved(self, push: Judged, decision: Decision, answer: Answer) -> Settled:
         """Keep what would be lost first; without that, the approval is not used."""
@@ -107,9 +108,9 @@ class WireJudge:
             await self.backups.save(answer.request, push)
         except Denied as error:
             note = f"approved, but what would be lost could not be kept first: {error.message}"
-            self.desk.record(self._event(push, decision, Verdict.ERROR, answer.request, note))
+            self._record(push, decision, Verdict.ERROR, request=answer.request, reason=note)
             return Settled(False, _refusal(decision, answer.request, note))
-        self.desk.record(self._event(push, decision, Verdict.APPROVED, answer.request, answer.reason))
+        self._record(push, decision, Verdict.APPROVED, request=answer.request, reason=answer.reason)
         return Settled(True)
 
     async def _question(self, push: Judged, decision: Decision, policy: Policy) -> Ask:
@@ -124,13 +125,13 @@ class WireJudge:
             plugin=self.plugin,
             command=self.command,
             layer=Layer.WIRE,
-            args=("push", printable(push.upstream.url), *(printable(each.ref) for each in push.updates[:20])),
+            args=safe_args(self._operation(push).argv),
             cwd="",
             reasons=tuple(
                 (reason.rule, reason.line, printable(reason.message)) for reason in decision.reasons
             ),
             remote=push.upstream.url,
-            updates=_recorded(push),
+            updates=tuple(Update.model_validate(each) for each in updates_of(push.updates)),
             details="\n".join(printable(line.replace("\t", "    ")) for line in details.splitlines()),
             hold_seconds=policy.approvals.hold_seconds,
             grant_minutes=policy.approvals.grant_minutes,
@@ -139,24 +140,16 @@ class WireJudge:
     async def done(self, push: Judged, *, arrived: bool | None) -> None:
         if arrived is None:
             reason = "The outcome is unknown: the remote could not be asked whether the push arrived."
-            self.desk.record(self._event(push, Decision(), Verdict.ERROR, "", reason))
-        self.desk.finish(
-            Outcome(id=uuid.uuid4().hex, command=self.command, exit_code=0 if arrived else 1, duration_ms=0.0)
-        )
+            self._record(push, Decision(), Verdict.ERROR, reason=reason)
 
-    def _event(
-        self, push: Judged, decision: Decision, verdict: Verdict, request: str = "", reason: str = ""
-    ) -> AuditEvent:
-        first = decision.reasons[0] if decision.reasons else None
-        policy = self.desk.policy
-        return AuditEvent(
-            id=uuid.uuid4().hex, time=time.time(), plugin=self.plugin, layer=Layer.WIRE, command=self.command,
-            args=("push", printable(push.upstream.url)), verdict=verdict,
-            rule=first.rule if first else "", rule_line=first.line if first else None,
-            reason=printable(reason or " ".join(each.message for each in decision.reasons)),
-            remote=push.upstream.url, updates=_recorded(push), request=request,
-            policy=policy.hash if policy else "",
-        )  # fmt: skip
+    def _record(
+        self, push: Judged, decision: Decision, verdict: Verdict, *, request: str = "", reason: str = ""
+    ) -> None:
+        operation, policy = self._operation(push), self.desk.policy
+        about = About(self.command, safe_args(operation.argv), "", "", policy.hash if policy else "")
+        self.desk.recorder.decision(
+            about, Layer.WIRE, verdict, operation, decision, reason=reason, request=request
+        )
 
 
 def _never(rule: str, message: str) -> Decision:
@@ -186,13 +179,6 @@ def _fingerprint(plugin: str, push: Judged, decision: Decision) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _recorded(push: Judged) -> tuple[Update, ...]:
-    return tuple(
-        Update(ref=printable(each.ref), old=each.old, new=each.new, fast_forward=each.fast_forward)
-        for each in push.updates[:1000]
-    )
-
-
 def _waiting(decision: Decision, request: str, seconds: float) -> str:
     rule = decision.reasons[0].rule
     return (
@@ -200,7 +186,9 @@ def _waiting(decision: Decision, request: str, seconds: float) -> str:
     )
 
 
-def _note(answer: Answer, policy: Policy) -> str:
+def _note(answer: Answer | None, policy: Policy) -> str:
+    if answer is None:
+        return "the supervisor cannot be asked right now"
     match answer.outcome:
         case "denied":
             return f"the operator said no{': ' + answer.reason if answer.reason else ''}"
