@@ -50,7 +50,7 @@ async def _fetch_features(upstream: Upstream) -> frozenset[str]:
     """What the remote's `fetch` command can do. Raises `UpstreamError` when it does not speak v2."""
     async with upstream.advertise(UPLOAD_PACK, _V2) as chunks:
         reader = reader_of(chunks)
-        line = await _after_banner(reader)
+        line = await after_banner(reader)
         if line != b"version 2\n":
             raise UpstreamError(f"{upstream.url} does not speak version 2 of git's protocol.")
         while (line := await reader.line()) is not Special.FLUSH:
@@ -59,7 +59,8 @@ async def _fetch_features(upstream: Upstream) -> frozenset[str]:
     return frozenset()
 
 
-async def _after_banner(reader: Reader) -> Line:
+async def after_banner(reader: Reader) -> Line:
+    """The first line behind the banner that HTTP servers put before an advertisement."""
     line = await reader.line()
     if isinstance(line, bytes) and line.startswith(b"# service="):
         await reader.line()
