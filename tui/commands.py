@@ -91,9 +91,8 @@ POLICY = (
     Command("changes", "ctrl+t", "Changes", "Show what differs from what is enforced.", priority=True),
     Command("versions", "ctrl+l", "History", "List earlier policies and bring one back.", priority=True),
     Command("reload", "ctrl+r", "Reload", "Read the file from disk again.", priority=True),
-    Command("leave_editor", "escape", "Leave editor", "Leave the editor, so that number keys work again.",
-            shown=False),
-)  # fmt: skip
+    Command("leave_editor", "escape", "Leave editor", "Leave the editor, so that number keys work again."),
+)
 
 LOGS = (
     Command("next_log", "n", "Next log", "Show the next log file."),

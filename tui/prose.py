@@ -17,7 +17,7 @@ from tui import format as told
 from tui.format import Tone
 
 _STYLE: dict[Tone, str] = {
-    "plain": "", "muted": "$text-muted", "strong": "bold", "good": "$text-success",
+    "plain": "", "muted": "$foreground 60%", "strong": "bold", "good": "$text-success",
     "warn": "$text-warning", "bad": "$text-error", "accent": "$text-accent",
 }  # fmt: skip
 _LONGEST = 5_000  # lines of details that are shown

@@ -69,17 +69,13 @@ class Dashboard(DeskScreen):
             self._fetch_blocked()
 
     def _tell_what_is_empty(self, desk: Desk) -> None:
-        away = desk.status is None
+        missing = "Not connected." if desk.link == "lost" else "Loading …" if desk.status is None else ""
         plugins, waiting, blocked = (
             self.query_one(PluginList), self.query_one(RequestList), self.query_one(BlockedList)
         )  # fmt: skip
-        plugins.empty = "Loading …" if away else (
-            "No plugins. Add one with: claude-container plugin add git"
-        )  # fmt: skip
-        waiting.empty = (
-            "Loading …" if away else "Nothing waits. Blocked commands that you may let through show up here."
-        )
-        blocked.empty = "Loading …" if away else "Nothing was blocked yet."
+        plugins.empty = missing or "No plugins. Add one with: claude-container plugin add git"
+        waiting.empty = missing or "Nothing waits. Blocked commands that you may let through show up here."
+        blocked.empty = missing or "Nothing was blocked yet."
 
     # ------------------------------------------------------------ countdown
 

@@ -16,6 +16,7 @@ from textual.widgets import Static
 from plugins.base.text import printable
 from tui.backend import Desk
 from tui.commands import LOGS, bindings
+from tui.format import count
 from tui.screens.base import DeskScreen
 from tui.screens.dialogs import Reading
 from tui.tail import Tail
@@ -26,6 +27,7 @@ from tui.widgets.log_view import LogView
 
 
 class LogFiles(ItemList[Path]):
+    resting = True
     columns = (Column("log", 10, grow=True),)
 
     def key(self, item: Path) -> str:
@@ -66,7 +68,7 @@ class Logs(DeskScreen):
 
     @work(exclusive=True, group="tail")
     async def _poll(self) -> None:
-        names = await asyncio.to_thread(self.backend.log_files)
+        names = sorted(await asyncio.to_thread(self.backend.log_files), key=_supervisor_first)
         files = self.query_one(LogFiles)
         files.empty = "none"
         if list(files.items) != list(names):
@@ -109,7 +111,9 @@ class Logs(DeskScreen):
         view = self.query_one(LogView)
         state = "following" if view.following else "not following: f goes to the end"
         path = printable(str(self._tail.path)) if self._tail else ""
-        self.query_one("#log-note", Static).update(trouble or f"{path}  ·  {view.count:,} lines  ·  {state}")
+        self.query_one("#log-note", Static).update(
+            trouble or f"{path}  ·  {count(view.count, 'line')}  ·  {state}"
+        )
 
     @on(LineList.Moved, "#lines")
     def _moved(self) -> None:
@@ -128,3 +132,7 @@ class Logs(DeskScreen):
     def action_follow(self) -> None:
         self.query_one(LogView).action_last()
         self.query_one(LogView).focus()
+
+
+def _supervisor_first(log: Path) -> tuple[bool, str]:
+    return log.stem != "supervisor", log.name

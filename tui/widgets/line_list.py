@@ -34,8 +34,8 @@ class LineList(ScrollView, can_focus=True):
     """Subclasses say how many rows there are (`count`) and what is in each (`cells`)."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "line-list--header", "line-list--cursor", "line-list--muted", "line-list--strong",
-        "line-list--good", "line-list--warn", "line-list--bad", "line-list--accent",
+        "line-list--header", "line-list--cursor", "line-list--resting", "line-list--muted",
+        "line-list--strong", "line-list--good", "line-list--warn", "line-list--bad", "line-list--accent",
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -49,6 +49,7 @@ class LineList(ScrollView, can_focus=True):
 
     columns: tuple[Column, ...] = ()
     header = True
+    resting = False  # whether the row under the cursor shows while the list has no focus
 
     count: reactive[int] = reactive(0, init=False)
     cursor: reactive[int] = reactive(0, init=False)
@@ -166,11 +167,12 @@ class LineList(ScrollView, can_focus=True):
         if index >= self.count:
             return Strip.blank(width, base)
         cells = self.cells(index) or (Cell("…", "muted"),)
-        on_cursor = index == self.cursor and self.has_focus
-        return self._strip(cells, width, base, self._style("cursor") if on_cursor else None)
+        if index != self.cursor or not (self.has_focus or self.resting):
+            return self._strip(cells, width, base, None)
+        return self._strip(cells, width, base, self._style("cursor" if self.has_focus else "resting"))
 
     def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"line-list--{name}", partial=name not in ("cursor", "header"))
+        return self.get_component_rich_style(f"line-list--{name}")
 
     def _strip(self, cells: Sequence[Cell], width: int, base: Style, over: Style | None) -> Strip:
         segments: list[Segment] = []

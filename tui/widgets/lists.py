@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 class PluginList(ItemList[PluginStatus]):
+    resting = True
     columns = (
         Column("plugin", 8, 9),
         Column("state", 12, 9),
@@ -60,11 +61,12 @@ class PluginList(ItemList[PluginStatus]):
 
 
 class RequestList(ItemList[Request]):
+    resting = True
     columns = (
         Column("state", 9, 9),
         Column("left", 5, 8, right=True),
-        Column("command", 30, 9, grow=True),
-        Column("rule", 18, 5),
+        Column("command", 24, 9, grow=True),
+        Column("rule", 20, 5),
         Column("tries", 5, 4, right=True),
         Column("at", 8, 3),
     )
@@ -78,12 +80,11 @@ class RequestList(ItemList[Request]):
 
     def row(self, item: Request) -> Sequence[Cell]:
         waits = item.state == "open" and item.waiting
-        rules = ", ".join(dict.fromkeys(rule for rule, _, _ in item.reasons))
         return (
             Cell(*told.request_state(item)),
             Cell(told.countdown(item.deadline, self._now()) if waits else "", "warn"),
             Cell(told.command_line(item.plugin, item.args), "strong" if item.state == "open" else "plain"),
-            Cell(printable(rules), "muted"),
+            Cell(_rules(item), "muted"),
             Cell(str(item.count)),
             Cell(told.clock(item.last), "muted"),
         )
@@ -115,3 +116,10 @@ class BlockedList(ItemList["AuditRow"]):
             Cell(printable(event.rule), "muted"),
             Cell(event.layer, "muted"),
         )
+
+
+def _rules(request: Request) -> str:
+    """The first rule that refuses, and how many more do."""
+    rules = list(dict.fromkeys(rule for rule, _, _ in request.reasons))
+    more = f" +{len(rules) - 1}" if len(rules) > 1 else ""
+    return printable(rules[0]) + more if rules else ""

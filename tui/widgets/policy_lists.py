@@ -14,6 +14,7 @@ from tui.widgets.item_list import ItemList
 class PolicyFiles(ItemList[str]):
     """The plugins that have a policy file; `marks` gives a symbol and tone for some of them."""
 
+    resting = True
     columns = (Column("policy", 8, grow=True), Column("", 1))
 
     def __init__(self, *, id: str | None = None) -> None:
