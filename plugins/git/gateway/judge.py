@@ -5,20 +5,19 @@ The policy is taken when the decision is taken: an edit that arrives while a pus
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from plugins.base.control import Answer, Ask, Update
+from plugins.base.asking import Asking, Blocked, Ruling, describe
 from plugins.base.errors import Denied
-from plugins.base.link import Question
 from plugins.base.model import Decision, Layer, Reason, Verdict
 from plugins.base.policy import Policy
-from plugins.base.records import About, Recorder, safe_args, updates_of
+from plugins.base.records import About, Recorder, safe_args
 from plugins.base.text import printable
 from plugins.git import patterns, rules
 from plugins.git.gateway.backup import Backups
-from plugins.git.gateway.details import describe
+from plugins.git.gateway.details import describe as describe_push
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.push import Judged, Send, Settled
 from plugins.git.gateway.receive_pack import Refusal
@@ -26,11 +25,6 @@ from plugins.git.operation import GitOperation
 from plugins.git.refusal import label
 
 HOOK_NAME: Final = "receive-pack"  # how an operation says that the wire itself was read
-_VERDICTS: Final = {
-    "denied": Verdict.DENIED,
-    "expired": Verdict.EXPIRED,
-    "later": Verdict.BLOCKED,
-}
 
 
 class Desk(Protocol):
@@ -45,7 +39,7 @@ class Desk(Protocol):
     @property
     def recorder(self) -> Recorder: ...
 
-    def ask(self, ask: Ask) -> Question: ...
+    def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,59 +76,39 @@ class WireJudge:
         if policy is None or not decision.approvable or policy.approvals.on_block != "hold":
             self._record(push, decision, Verdict.BLOCKED)
             return Settled(False, _refusal(decision, "", ""))
-        question = self.desk.ask(await self._question(push, decision, policy))
-        try:
-            return await self._answered(question, push, decision, policy, remark)
-        finally:
-            question.close()
+        return await self._ask(push, decision, policy, remark)
 
-    async def _answered(
-        self, question: Question, push: Judged, decision: Decision, policy: Policy, remark: Send
-    ) -> Settled:
+    async def _ask(self, push: Judged, decision: Decision, policy: Policy, remark: Send) -> Settled:
         """Hold the push until the operator answers, or not."""
-        while (answer := await question.answer()) is not None and answer.outcome == "waiting":
-            self._record(push, decision, Verdict.HELD, request=answer.request)
-            await remark(_waiting(decision, answer.request, policy.approvals.hold_seconds).encode())
-        if answer is not None and answer.outcome == "approved":
-            return await self._approved(push, decision, answer)
-        verdict = _VERDICTS.get(answer.outcome, Verdict.BLOCKED) if answer else Verdict.BLOCKED
-        request = answer.request if answer else ""
-        self._record(push, decision, verdict, request=request, reason=answer.reason if answer else "")
-        return Settled(False, _refusal(decision, request, _note(answer, policy)))
 
-    async def _approved(self, push: Judged, decision: Decision, answer: Answer) -> Settled:
+        async def say(text: str) -> None:
+            await remark(text.encode())
+
+        blocked = Blocked(
+            self._about(push), policy, self._operation(push), decision, await describe(self._details(push))
+        )
+        ruling = await self.desk.asking(say).settle(blocked)
+        if ruling.verdict is Verdict.APPROVED:
+            return await self._approved(push, decision, ruling)
+        self._record(push, decision, ruling.verdict, request=ruling.request, reason=ruling.note)
+        return Settled(False, _refusal(decision, ruling.request, ruling.note))
+
+    async def _approved(self, push: Judged, decision: Decision, ruling: Ruling) -> Settled:
         """Keep what would be lost first; without that, the approval is not used."""
         try:
-            await self.backups.save(answer.request, push)
+            await self.backups.save(ruling.request, push)
         except Denied as error:
-            note = f"approved, but what would be lost could not be kept first: {error.message}"
-            self._record(push, decision, Verdict.ERROR, request=answer.request, reason=note)
-            return Settled(False, _refusal(decision, answer.request, note))
-        self._record(push, decision, Verdict.APPROVED, request=answer.request, reason=answer.reason)
+            note = f"Approved, but what would be lost could not be kept first: {error.message}"
+            self._record(push, decision, Verdict.ERROR, request=ruling.request, reason=note)
+            return Settled(False, _refusal(decision, ruling.request, note))
+        self._record(push, decision, Verdict.APPROVED, request=ruling.request, reason=ruling.note)
         return Settled(True)
 
-    async def _question(self, push: Judged, decision: Decision, policy: Policy) -> Ask:
-        details = ""
-        if push.objects is not None:
-            details = await describe(
-                push.upstream, push.updates, push.objects, push.parents, self.histories, push.object_format
-            )
-        return Ask(
-            ask=0,
-            fingerprint=_fingerprint(self.plugin, push, decision),
-            plugin=self.plugin,
-            command=self.command,
-            layer=Layer.WIRE,
-            args=safe_args(self._operation(push).argv),
-            cwd="",
-            reasons=tuple(
-                (reason.rule, reason.line, printable(reason.message)) for reason in decision.reasons
-            ),
-            remote=push.upstream.url,
-            updates=tuple(Update.model_validate(each) for each in updates_of(push.updates)),
-            details="\n".join(printable(line.replace("\t", "    ")) for line in details.splitlines()),
-            hold_seconds=policy.approvals.hold_seconds,
-            grant_minutes=policy.approvals.grant_minutes,
+    async def _details(self, push: Judged) -> str:
+        if push.objects is None:
+            return ""
+        return await describe_push(
+            push.upstream, push.updates, push.objects, push.parents, self.histories, push.object_format
         )
 
     async def done(self, push: Judged, *, arrived: bool | None) -> None:
@@ -145,11 +119,15 @@ class WireJudge:
     def _record(
         self, push: Judged, decision: Decision, verdict: Verdict, *, request: str = "", reason: str = ""
     ) -> None:
-        operation, policy = self._operation(push), self.desk.policy
-        about = About(self.command, safe_args(operation.argv), "", "", policy.hash if policy else "")
         self.desk.recorder.decision(
-            about, Layer.WIRE, verdict, operation, decision, reason=reason, request=request
-        )
+            self._about(push), Layer.WIRE, verdict, self._operation(push), decision,
+            reason=reason, request=request,
+        )  # fmt: skip
+
+    def _about(self, push: Judged) -> About:
+        policy = self.desk.policy
+        args = safe_args(self._operation(push).argv)
+        return About(self.command, args, "", "", policy.hash if policy else "")
 
 
 def _never(rule: str, message: str) -> Decision:
@@ -164,40 +142,11 @@ def _push_options(policy: Policy, push: Judged) -> tuple[Reason, ...]:
             "allowed_push_options",
             f"The push option {printable(option)!r} may not be sent.",
             "Push without -o and without push.pushOption.",
+            approvable=False,
         )
         for option in push.options
         if patterns.first_match(own.allowed_push_options, option) is None
     )
-
-
-def _fingerprint(plugin: str, push: Judged, decision: Decision) -> str:
-    """Equal for exactly the same push: remote, refs, old and new values, options, and rules against it."""
-    parts = [plugin, push.upstream.url]
-    parts += sorted(f"{update.ref} {update.old} {update.new}" for update in push.updates)
-    parts += sorted(f"option {option}" for option in push.options)
-    parts += sorted({reason.rule for reason in decision.reasons})
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _waiting(decision: Decision, request: str, seconds: float) -> str:
-    rule = decision.reasons[0].rule
-    return (
-        f"Blocked by {rule}. Waiting up to {seconds:.0f} s for the operator's answer (request {request})...\n"
-    )
-
-
-def _note(answer: Answer | None, policy: Policy) -> str:
-    if answer is None:
-        return "the supervisor cannot be asked right now"
-    match answer.outcome:
-        case "denied":
-            return f"the operator said no{': ' + answer.reason if answer.reason else ''}"
-        case "expired":
-            return f"no answer within {policy.approvals.hold_seconds:.0f} s"
-        case _:
-            return (
-                "no operator is there; once this is approved, the same push passes" if answer.request else ""
-            )
 
 
 def _refusal(decision: Decision, request: str, note: str) -> Refusal:

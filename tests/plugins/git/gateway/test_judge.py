@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from plugins.base.asking import Asking
 from plugins.base.control import Answer, Ask
 from plugins.base.link import Question
 from plugins.base.model import RefUpdate
 from plugins.base.policy import Policy, parse_policy
 from plugins.base.records import Recorder
 from plugins.base.spool import Spool
+from plugins.base.stats import Counters
 from plugins.git.gateway.backup import Backups
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.judge import WireJudge
@@ -56,6 +58,11 @@ class Desk:
     @property
     def recorder(self) -> Recorder:
         return Recorder("git", self.spool)
+
+    def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking:
+        return Asking(self, self.recorder, Counters(), say)  # type: ignore[arg-type]
+
+    up = True
 
     def ask(self, ask: Ask) -> Question:
         self.asked.append(ask)
@@ -167,9 +174,9 @@ async def test_an_approved_push_passes_after_the_client_was_told(
             "denied",
             "not on a Friday",
         ),
-        (Answer(ask=1, outcome="expired", request="abcd2345"), "expired", "no answer within 120 s"),
-        (Answer(ask=1, outcome="later", request="abcd2345"), "blocked", "once this is approved"),
-        (None, "blocked", "cannot be asked"),
+        (Answer(ask=1, outcome="expired", request="abcd2345"), "expired", "did not answer within 120 s"),
+        (Answer(ask=1, outcome="later", request="abcd2345"), "blocked", "Once approved"),
+        (None, "blocked", "Nobody can be asked now"),
     ],
 )
 async def test_every_other_answer_is_a_no_that_says_why(
