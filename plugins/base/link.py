@@ -122,7 +122,8 @@ class ControlLink:
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while self.up and self._spool.pending:
-                    await (self._stored or asyncio.sleep(_GATHERING))
+                    pause = asyncio.ensure_future(asyncio.sleep(_GATHERING))
+                    await asyncio.wait([self._stored or pause, pause], return_when="ALL_COMPLETED")
 
     # ------------------------------------------------------------ connecting
 

@@ -74,9 +74,11 @@ class Recorder:
             request=request,
         )
 
-    def refusal(self, about: About, verdict: Verdict, reason: str, *, rule: str = "") -> None:
+    def refusal(
+        self, about: About, verdict: Verdict, reason: str, *, rule: str = "", layer: Layer = Layer.ARGV
+    ) -> None:
         """Record what was refused without judging it. Raises `SpoolError`."""
-        self._event(about, layer=Layer.ARGV.value, verdict=verdict.value, rule=rule, reason=safe_text(reason))
+        self._event(about, layer=layer.value, verdict=verdict.value, rule=rule, reason=safe_text(reason))
 
     def information(self, layer: str, reason: str) -> None:
         """Record something that happened to the plugin. Raises `SpoolError`."""
