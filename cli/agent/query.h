@@ -1,0 +1,12 @@
+/* Questions about plugins: which are there, and how one is. */
+#ifndef QUERY_H
+#define QUERY_H
+
+/* Prints the names of the plugins in the directory that answer, one a line, in order. Returns the status. */
+int list_plugins(const char *directory);
+
+/* Asks "health" or "capabilities" and prints the plugin's answer, JSON on one line. Status 0 when it says
+ * success. */
+int ask_plugin(const char *tool, const char *path, const char *action);
+
+#endif

@@ -1,0 +1,286 @@
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "call.h"
+#include "frames.h"
+#include "json_write.h"
+#include "runs.h"
+
+/* The tool runs elsewhere, out of reach of the terminal and of kill(1): these are passed on. */
+static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP};
+
+enum { SEND_PATIENCE = 5 }; /* seconds that the plugin may leave a signal unread */
+
+struct session {
+    const char *tool;
+    struct connection connection;
+    int signals; /* a signalfd */
+    struct runs runs;
+    bool ended;
+    int status; /* to exit with, once ended */
+};
+
+int complain_missing(const char *tool, const char *path, int error)
+{
+    const char *hint = "It is not running. The operator can start it: claude-container start";
+    if (error == EACCES || error == EPERM)
+        hint = "This user may not use its socket; ask the operator.";
+    else if (error == ENAMETOOLONG)
+        hint = "The path of its socket is too long; choose a shorter PLUGIN_SOCKET_DIR.";
+    else if (error != ENOENT && error != ECONNREFUSED && error != ENOTDIR)
+        return complain(STATUS_MISSING, path, "%s plugin not available (%s)", tool, strerror(error));
+    return complain(STATUS_MISSING, hint, "%s plugin not available", tool);
+}
+
+int complain_broken(int status, const char *tool, const char *problem)
+{
+    static const char hint[] = "Try again; if it stays so, ask the operator to look at: claude-container logs";
+    if (problem == NULL)
+        return complain(status, hint, "%s plugin closed the connection before answering", tool);
+    return complain(status, hint, "%s plugin sent an answer that makes no sense: %s", tool, problem);
+}
+
+static void end(struct session *session, int status)
+{
+    session->ended = true;
+    session->status = status;
+}
+
+static void end_broken(struct session *session, const char *problem)
+{
+    end(session, complain_broken(STATUS_BROKEN, session->tool, problem));
+}
+
+/* ------------------------------------------------------------------ the request */
+
+static mode_t current_umask(void)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    return mask;
+}
+
+/* True when the plugin has the request, or has closed its end: then it may have said why before. */
+static bool request(struct session *session, char *const *args)
+{
+    static const int standard[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    struct buffer frame;
+    frame_begin(&frame, "exec");
+    buffer_add_string(&frame, ",\"stdio\":\"fds\",\"umask\":");
+    json_add_number(&frame, (long)current_umask());
+    if (!add_call(&frame, args)) {
+        buffer_free(&frame);
+        end(session, STATUS_TOO_LARGE);
+        return false;
+    }
+    if (frame_send(&frame, session->connection.socket, standard, 3) || errno == EPIPE || errno == ECONNRESET)
+        return true;
+    if (errno == E2BIG)
+        end(session, complain(STATUS_TOO_LARGE, "Pass fewer arguments, or a smaller environment.",
+                              "arguments and environment are larger than 8 MiB"));
+    else
+        end(session, complain(STATUS_BROKEN, NULL, "cannot send to the %s plugin: %s", session->tool,
+                              strerror(errno)));
+    return false;
+}
+
+/* ------------------------------------------------------------------ signals */
+
+/* From here on signals are read from a descriptor. One that was ignored when we started stays so. */
+static bool catch_signals(struct session *session)
+{
+    sigset_t caught;
+    sigemptyset(&caught);
+    sigaddset(&caught, SIGCHLD);
+    signal(SIGCHLD, SIG_DFL);
+    for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) {
+        struct sigaction now;
+        if (sigaction(forwarded[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&caught, forwarded[i]);
+    }
+    sigprocmask(SIG_BLOCK, &caught, &session->runs.signals);
+    session->signals = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (session->signals < 0)
+        end(session, complain(STATUS_BROKEN, NULL, "cannot receive signals: %s", strerror(errno)));
+    return session->signals >= 0;
+}
+
+static void forward(struct session *session, int signum)
+{
+    struct timeval patience = {.tv_sec = SEND_PATIENCE};
+    struct buffer frame;
+    setsockopt(session->connection.socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    frame_begin(&frame, "signal");
+    buffer_add_string(&frame, ",\"signum\":");
+    json_add_number(&frame, signum);
+    if (!frame_send(&frame, session->connection.socket, NULL, 0) && errno == EAGAIN)
+        end(session, complain(STATUS_BROKEN, NULL, "%s plugin does not take the signal", session->tool));
+}
+
+/* Stops this process as the signal would have, so that the shell has the terminal again. */
+static void stop(struct session *session)
+{
+    sigset_t only;
+    sigemptyset(&only);
+    sigaddset(&only, SIGTSTP);
+    raise(SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &only, NULL); /* here it stops, and later goes on */
+    sigprocmask(SIG_BLOCK, &only, NULL);
+    forward(session, SIGCONT);
+}
+
+/* A key at the terminal reaches the programs that run here by itself, and is meant for them alone: an
+ * editor lives on after Ctrl-C, and the tool must not be ended under it. */
+static bool is_meant_for_a_program(struct session *session, const struct signalfd_siginfo *signal)
+{
+    bool interrupt = signal->ssi_signo == SIGINT || signal->ssi_signo == SIGQUIT;
+    return interrupt && signal->ssi_code == SI_KERNEL && session->runs.count > 0;
+}
+
+static void take_signals(struct session *session)
+{
+    struct signalfd_siginfo signal;
+    while (!session->ended && read(session->signals, &signal, sizeof signal) == (ssize_t)sizeof signal) {
+        if (signal.ssi_signo == SIGCHLD) {
+            runs_collect(&session->runs, session->connection.socket);
+        } else if (!is_meant_for_a_program(session, &signal)) {
+            forward(session, (int)signal.ssi_signo);
+            if (signal.ssi_signo == SIGTSTP)
+                stop(session);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ the answer */
+
+/* An optional member: NULL text, or 0, when it is absent or null. False when it is of another type. */
+static bool optional_text(struct json object, const char *key, char **text, size_t *size)
+{
+    struct json value;
+    *text = NULL;
+    *size = 0;
+    if (!json_member(object, key, &value) || json_is_null(value))
+        return true;
+    *text = json_text(value, size);
+    return *text != NULL;
+}
+
+static bool optional_signal(struct json object, long *signum)
+{
+    struct json value;
+    *signum = 0;
+    return !json_member(object, "signal", &value) || json_is_null(value) ||
+           json_integer(value, 1, 64, signum);
+}
+
+static void take_response(struct session *session, struct json response)
+{
+    struct json code;
+    long exit_code = 0, signum = 0;
+    char *out = NULL, *err = NULL;
+    size_t out_size = 0, err_size = 0;
+    if (session->connection.fd_count > 0) {
+        end_broken(session, "descriptors came with the response");
+    } else if (!json_member(response, "exit_code", &code) || !json_integer(code, 0, 255, &exit_code)) {
+        end_broken(session, "the exit code is not a number from 0 to 255");
+    } else if (!optional_signal(response, &signum)) {
+        end_broken(session, "the signal is not a number from 1 to 64");
+    } else if (!optional_text(response, "stdout", &out, &out_size) ||
+               !optional_text(response, "stderr", &err, &err_size)) {
+        end_broken(session, "the output is not text");
+    } else {
+        write_whole(STDOUT_FILENO, out, out_size);
+        write_whole(STDERR_FILENO, err, err_size);
+        end(session, (int)exit_code);
+    }
+    free(out);
+    free(err);
+    if (signum > 0) {
+        runs_end(&session->runs);
+        end_by((int)signum);
+    }
+}
+
+static bool is_run(struct json frame)
+{
+    struct json action;
+    char *text = json_member(frame, "action", &action) ? json_text(action, NULL) : NULL;
+    bool run = text != NULL && strcmp(text, "run") == 0;
+    free(text);
+    return run;
+}
+
+static void take_frame(struct session *session)
+{
+    struct connection *connection = &session->connection;
+    struct json frame;
+    if (!connection_object(connection, &frame))
+        end_broken(session, connection->problem);
+    else if (!is_run(frame))
+        take_response(session, frame);
+    else if (!runs_start(&session->runs, connection, frame))
+        end_broken(session, connection->problem);
+    connection_next(connection);
+}
+
+static void take_messages(struct session *session)
+{
+    switch (connection_receive(&session->connection)) {
+    case ARRIVAL_FRAME:
+        take_frame(session);
+        break;
+    case ARRIVAL_CLOSED:
+        end_broken(session, NULL);
+        break;
+    case ARRIVAL_INVALID:
+        end_broken(session, session->connection.problem);
+        break;
+    case ARRIVAL_MORE:
+        break;
+    }
+}
+
+/* ------------------------------------------------------------------ from start to end */
+
+static void attend(struct session *session)
+{
+    struct pollfd ready[] = {
+        {.fd = session->signals, .events = POLLIN},
+        {.fd = session->connection.socket, .events = POLLIN},
+    };
+    while (!session->ended) {
+        if (poll(ready, 2, -1) < 0)
+            continue;
+        if (ready[0].revents != 0)
+            take_signals(session);
+        if (ready[1].revents != 0 && !session->ended)
+            take_messages(session);
+    }
+}
+
+int run_tool(const char *tool, const char *path, char *const *args)
+{
+    struct session session = {.tool = tool, .signals = -1};
+    int socket = connect_to(path);
+    if (socket < 0)
+        return complain_missing(tool, path, errno);
+    connection_init(&session.connection, socket);
+    if (request(&session, args) && catch_signals(&session)) {
+        attend(&session);
+        runs_end(&session.runs);
+    }
+    connection_next(&session.connection);
+    close(session.signals);
+    close(socket);
+    return session.status;
+}
