@@ -30,7 +30,6 @@ class Managed:
     ready: Ready | None = None
     stats: Stats = field(default_factory=Stats)
     policy: PolicyState = field(default_factory=PolicyState)
-    who: dict[str, str] = field(default_factory=dict)  # hash of a policy -> who saved it
     usage: Usage | None = None
     cut: str = ""  # why its connection was cut off, while it has no other one
     _counts: deque[tuple[float, int]] = field(default_factory=deque)  # (monotonic, commands)

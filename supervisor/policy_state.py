@@ -42,6 +42,11 @@ def with_answer(state: PolicyState, applied: Applied) -> PolicyState:
     return replace(state, enforced=applied.policy, refused="", refused_problems=())
 
 
+def with_good(state: PolicyState, text: str | None) -> PolicyState:
+    """The text that was in force last is known, or is another one."""
+    return replace(state, good=text)
+
+
 def to_send(state: PolicyState) -> SetPolicy | None:
     """What the plugin should enforce; None when it does already, or when there is nothing good."""
     text = state.text

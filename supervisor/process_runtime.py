@@ -26,6 +26,9 @@ from supervisor.files import make_private, replace_file
 from supervisor.home import Home
 from supervisor.runtime import Exit
 
+# -P: the working directory never becomes a place that Python imports from.
+PLUGIN = (sys.executable, "-P", "-m", "plugins.base")
+
 _LOG_BYTES = 4 * 1024 * 1024
 # Waits for a line before it becomes the plugin: its number is written down first. End of file: it ends.
 _GATE = 'cd -- "$1" && shift && read -r go && exec "$@" </dev/null'
@@ -90,13 +93,13 @@ def _reap(pidfd: int) -> Exit:
 
 
 class ProcessRuntime:
-    """See `supervisor.runtime.Runtime`. `module` is what is run, with the start file as its argument."""
+    """See `supervisor.runtime.Runtime`. `command` is what is run, with the start file as its argument."""
 
     name: Literal["process"] = "process"
 
-    def __init__(self, home: Home, *, module: str = "plugins.base") -> None:
+    def __init__(self, home: Home, *, command: tuple[str, ...] = PLUGIN) -> None:
         self._home = home
-        self._module = module
+        self._command = command
         self._instances: set[ProcessInstance] = set()
 
     async def start(self, config: StartConfig) -> ProcessInstance:
@@ -144,8 +147,7 @@ class ProcessRuntime:
         make_private(directory)
         start_file = directory / "start.json"
         replace_file(start_file, config.model_dump_json(indent=1).encode(), mode=0o600)
-        # -P: the working directory never becomes a place that Python imports from.
-        command = (sys.executable, "-P", "-m", self._module, str(start_file))
+        command = (*self._command, str(start_file))
         log = _open_log(self._home.logs / f"{config.plugin}.log")
         reader, writer = os.pipe()
         try:

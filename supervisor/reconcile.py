@@ -69,6 +69,8 @@ def linked(life: Life, now: float, *, up: bool) -> Life:
 
 def ready(life: Life, now: float, problem: str = "") -> Life:
     """The plugin said that commands can run, or (with a problem) that they cannot."""
+    if life.process is not Process.ALIVE:
+        return life
     fine = not problem
     return replace(
         life, ready=fine, problem=problem, healthy_since=_since(life, now, fine and life.linked)

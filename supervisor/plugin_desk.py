@@ -1,0 +1,130 @@
+"""What becomes of what plugins say: the control link's side of the supervisor."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import AsyncIterator
+
+from plugins.base.control import Answer, Applied, Ask, Hello, Lockdown, Ready, Record, Stats
+from supervisor import reconcile
+from supervisor.approvals import Approvals
+from supervisor.control_link import PluginLink
+from supervisor.fleet import Fleet
+from supervisor.hub import Hub
+from supervisor.journal import Journal
+from supervisor.managed import Managed
+from supervisor.policy_keeper import PolicyKeeper
+from supervisor.state_db import StateDb
+
+_PENALTY = 10.0  # seconds in which a plugin that was cut off is not let in again
+_LOCKDOWN = "lockdown"
+
+
+class PluginDesk:
+    """See `supervisor.control_link.Handler`. Also keeps the lockdown, which outlasts the supervisor."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        keeper: PolicyKeeper,
+        approvals: Approvals,
+        journal: Journal,
+        hub: Hub,
+        db: StateDb,
+    ) -> None:
+        self._fleet = fleet
+        self._keeper = keeper
+        self._approvals = approvals
+        self._journal = journal
+        self._hub = hub
+        self._db = db
+        self._barred: dict[str, float] = {}  # plugin -> until when, monotonic
+        self.lockdown = db.get(_LOCKDOWN)
+
+    # ------------------------------------------------------------ connections
+
+    def admit(self, hello: Hello) -> bool:
+        managed = self._fleet.plugins.get(hello.plugin)
+        if managed is None or managed.instance is None:
+            return False
+        if self._barred.get(hello.plugin, 0.0) > time.monotonic():
+            return False
+        return hmac.compare_digest(managed.instance.config.token.encode(), hello.token.encode())
+
+    def linked(self, link: PluginLink) -> None:
+        managed = self._fleet.plugins[link.plugin]
+        if managed.link is not None:
+            managed.link.close()
+        managed.link, managed.cut = link, ""
+        managed.life = reconcile.linked(managed.life, time.monotonic(), up=True)
+        link.post(self._lockdown_message())  # first: nothing passes before it is known
+        self._keeper.enforces(managed, link.hello.policy)
+        self._keeper.send(managed)
+        self._fleet.changed()
+
+    def unlinked(self, link: PluginLink, why: str) -> None:
+        managed = self._of(link)
+        if why:
+            self._barred[link.plugin] = time.monotonic() + _PENALTY
+            self._journal.note("supervisor", link.plugin, why)
+        if managed is not None:
+            managed.link, managed.cut = None, why
+            managed.life = reconcile.linked(managed.life, time.monotonic(), up=False)
+            self._fleet.changed()
+
+    def _of(self, link: PluginLink) -> Managed | None:
+        """The plugin, unless another link has taken this one's place."""
+        managed = self._fleet.plugins.get(link.plugin)
+        return managed if managed is not None and managed.link is link else None
+
+    # ------------------------------------------------------------ messages
+
+    async def heard(self, link: PluginLink, message: Ready | Applied | Stats) -> None:
+        managed = self._of(link)
+        if managed is None:
+            return
+        match message:
+            case Stats():
+                if managed.counted(message):
+                    self._fleet.changed(urgent=False)
+            case Applied():
+                await self._keeper.applied(managed, message)
+            case Ready():
+                self._ready(managed, message)
+
+    def _ready(self, managed: Managed, message: Ready) -> None:
+        managed.ready = message
+        problem = message.problem
+        managed.life = reconcile.ready(managed.life, time.monotonic(), problem)
+        self._fleet.changed()
+
+    def asked(self, link: PluginLink, ask: Ask) -> AsyncIterator[Answer]:
+        return self._approvals.ask(ask, plugin=link.plugin)
+
+    def forgotten(self, link: PluginLink, ask: Ask) -> None:
+        self._approvals.forget(ask, plugin=link.plugin)
+
+    async def store(self, link: PluginLink, record: Record) -> None:
+        """A plugin speaks for itself alone, whatever name its events have."""
+        events = [
+            event if event.plugin == link.plugin else event.model_copy(update={"plugin": link.plugin})
+            for event in record.events
+        ]
+        await self._journal.store(events, record.outcomes)
+
+    # ------------------------------------------------------------ lockdown
+
+    def lock_down(self, message: str | None) -> None:
+        """Refuse everything with this message, from now on and after a restart; None lifts it."""
+        self._db.set(_LOCKDOWN, message)
+        self.lockdown = message
+        told = "Lifted the lockdown." if message is None else f"Locked down: {message}"
+        self._journal.note("supervisor", "", told)
+        for managed in self._fleet.plugins.values():
+            if managed.link is not None:
+                managed.link.post(self._lockdown_message())
+        self._hub.changed("status")
+
+    def _lockdown_message(self) -> Lockdown:
+        return Lockdown(on=self.lockdown is not None, message=self.lockdown or "")
