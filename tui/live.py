@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -167,9 +168,10 @@ class _Following:
 
     async def _listen(self) -> None:
         try:
-            async for notification in self._client.notifications():
-                self._take(notification.topic, notification.data)
-                self._wake.set()
+            async with aclosing(self._client.notifications()) as notifications:
+                async for notification in notifications:
+                    self._take(notification.topic, notification.data)
+                    self._wake.set()
         except (ClaudeContainerError, OSError):
             pass  # as a clean end: the connection is gone
         finally:

@@ -49,7 +49,8 @@ class Driver:
 
     @property
     def _unwrapped(self) -> str:
-        return re.sub(r"[\s│]+", " ", self.text)
+        inner = [re.sub(r"^.*?│(.*)│.*$", r"\1", line) for line in self.text.splitlines()]  # dialogs only
+        return re.sub(r"[\s│]+", " ", "\n".join(inner))
 
     @property
     def notices(self) -> list[str]:

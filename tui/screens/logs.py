@@ -54,6 +54,7 @@ class Logs(DeskScreen):
 
     def on_mount(self) -> None:
         self._tail: Tail | None = None
+        self._reading = asyncio.Lock()
         self._second = self.set_interval(1.0, self._poll, pause=True)
 
     def on_screen_resume(self) -> None:
@@ -66,8 +67,13 @@ class Logs(DeskScreen):
     def show(self, desk: Desk) -> None:
         """Logs are files: they show whether or not a supervisor runs."""
 
-    @work(exclusive=True, group="tail")
+    @work(group="tail")
     async def _poll(self) -> None:
+        # One at a time, and never cancelled half-way: lines that a thread has read must be shown.
+        async with self._reading:
+            await self._look()
+
+    async def _look(self) -> None:
         names = sorted(await asyncio.to_thread(self.backend.log_files), key=_supervisor_first)
         files = self.query_one(LogFiles)
         files.empty = "none"
@@ -111,9 +117,8 @@ class Logs(DeskScreen):
         view = self.query_one(LogView)
         state = "following" if view.following else "not following: f goes to the end"
         path = printable(str(self._tail.path)) if self._tail else ""
-        self.query_one("#log-note", Static).update(
-            trouble or f"{path}  ·  {count(view.count, 'line')}  ·  {state}"
-        )
+        lines = count(view.count, "line")
+        self.query_one("#log-note", Static).update(trouble or f"{lines}  ·  {state}  ·  {path}")
 
     @on(LineList.Moved, "#lines")
     def _moved(self) -> None:

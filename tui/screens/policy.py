@@ -223,6 +223,10 @@ class PolicyEditor(DeskScreen):
         except ClaudeContainerError as error:
             self.complain(error)
             return
+        if buffer.disk.text == buffer.text:  # the same text, saved twice
+            buffer.reload()
+            self._tell()
+            return
         self._tell()
         question = Question(
             "The file changed on disk",
