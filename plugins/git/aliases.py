@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plugins.git.commandline import GitCommand, parse
-from plugins.git.shellscan import scan
+from plugins.git.shellscan import UNKNOWN, scan
 
 _MAX_DEPTH = 10
 
@@ -66,7 +66,24 @@ def _script(
 ) -> Expansion:
     """A shell alias: the git commands in it, each resolved in turn."""
     found = scan(f"{script} {shlex.join(command.arguments)}" if command.arguments else script)
-    inner = [expand(parse(words), aliases, own, depth) for words in found.commands]
+    inner = [
+        expand(parse(words), aliases, own, depth)
+        for words in _with_options(found.commands, command.arguments)
+    ]
     problem = next((each.problem for each in inner if each.problem), found.problem)
     commands = tuple(each for expansion in inner for each in expansion.commands)
     return Expansion(command, commands, script, problem)
+
+
+def _with_options(commands: tuple[tuple[str, ...], ...], arguments: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The commands, and once more with the caller's options wherever only the shell knows a word.
+
+    So `ship --mirror` is seen for what it is when `ship` is `!f() { git push "$@"; }; f`.
+    """
+    options = tuple(argument for argument in arguments if argument.startswith("-"))
+    seen = list(commands)
+    for words in commands if options else ():
+        if UNKNOWN in words:
+            place = words.index(UNKNOWN)
+            seen.append((*words[:place], *options, *words[place:]))
+    return seen

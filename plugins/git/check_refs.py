@@ -58,7 +58,8 @@ def _asked(operation: GitOperation) -> bool:
 
 
 def mirror(policy: Policy, rules: GitRules, operation: GitOperation) -> Iterator[Reason]:
-    if not (_asked(operation) and any(push.mirror for push in operation.pushes)):
+    # Also with nothing else to push: git does not tell the hook what a mirror push deletes.
+    if not any(push.mirror for push in operation.pushes):
         return
     message = "A mirror push overwrites and deletes whatever the remote has more than you."
     hint = "Push one branch: " + example(rules, "mirror")

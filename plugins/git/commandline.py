@@ -83,6 +83,8 @@ class GitCommand:
 def parse(argv: Sequence[str]) -> GitCommand:
     """Read what stood after the word `git`."""
     front, rest, problem = _read_globals(argv)
+    if rest and not rest[0]:
+        problem = "the subcommand is an empty word"
     if problem or not rest:
         return GitCommand(front, problem=problem)
     name, arguments = known.GLOBAL_COMMANDS.get(rest[0], rest[0]), tuple(rest[1:])

@@ -11,7 +11,7 @@ from plugins.base.plugin import HookCall
 from plugins.base.text import printable
 from plugins.git.lookup import Lookup, text
 from plugins.git.operation import Contact, File, GitOperation, from_argv
-from plugins.git.push import Repository
+from plugins.git.push import Push, Repository
 from plugins.git.remotes import Remotes
 
 INDEX_HOOKS = ("pre-commit", "pre-merge-commit", "pre-applypatch")
@@ -44,11 +44,15 @@ async def _push(base: GitOperation, call: HookCall, look: Lookup, workspace: str
     if len(call.argv) != 2:
         raise Denied("git called its pre-push hook in a way that is not known here.")
     name, url = call.argv
-    contact = Remotes(look, Repository(top=call.cwd), workspace).contact(name, url, push=True)
+    facts = Repository(settings=await look.settings(), top=call.cwd)
+    contact = Remotes(look, facts, workspace).contact(name, url, push=True)
     if contact is None:
         contact = Contact(name, url, push=True, problem=f"{printable(url)} cannot be found.")
     updates = await _updates(call.stdin, look)
-    return replace(base, remote=contact.url, contacts=(contact,), updates=updates)
+    pushes = base.pushes
+    if facts.flag(f"remote.{name}.mirror"):  # git does not tell its hook what a mirror push deletes
+        pushes = (*pushes, Push(name, mirror=True))
+    return replace(base, remote=contact.url, contacts=(contact,), updates=updates, pushes=pushes)
 
 
 async def _updates(stdin: bytes, look: Lookup) -> tuple[RefUpdate, ...]:

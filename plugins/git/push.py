@@ -86,9 +86,11 @@ def names_to_look_up(command: GitCommand) -> tuple[str, ...]:
     """The short names in a push's refspecs that may be branches or tags here."""
     specs = [parse_refspec(text) for text in read_words(command.words[1:])]
     names = {part for spec in specs for part in (spec.source, spec.destination)}
-    return tuple(
-        sorted(name for name in names if name and not name.startswith(("refs/", "-")) and "*" not in name)
-    )
+    return tuple(sorted(name for name in names if _may_be_a_ref(name)))
+
+
+def _may_be_a_ref(name: str) -> bool:
+    return bool(name) and not name.startswith(("refs/", "-")) and "*" not in name and "\0" not in name
 
 
 def _targets(command: GitCommand, remote: str, facts: Repository, force: bool) -> tuple[Target, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from plugins.base.control import StartConfig
 from plugins.base.model import Decision
-from plugins.base.plugin import Captured, HookCall, Invocation
+from plugins.base.plugin import Captured, Command, HookCall, Invocation
 from plugins.base.policy import Policy, parse_policy
 from plugins.git.operation import GitOperation
 from plugins.git.plugin import GitPlugin
@@ -37,6 +37,10 @@ printf '%s\\0' "$@" >"$here/$number/args"
 cat >"$here/$number/stdin"
 env -0 >"$here/$number/env"
 pwd >"$here/$number/cwd"
+if [ -p "$here/../ready" ]; then
+    echo >"$here/../ready"
+    read -r _ <"$here/../go"
+fi
 exit "$(cat "$here/../answer")"
 """
 
@@ -98,7 +102,8 @@ class Box:
             native("add", ".", cwd=project)
             native("commit", "-q", "-m", f"Commit {number}", cwd=project)
         native("remote", "add", "origin", str(upstream), cwd=project)
-        native("push", "-q", "-u", "origin", "main", "main:claude/old", cwd=project)
+        native("push", "-q", "-u", "origin", "main", cwd=project)
+        native("push", "-q", "origin", "main:claude/old", cwd=project)
         (root / "asked").mkdir()
         (root / "state").mkdir()
         (root / "client").write_text(_SHIM)
@@ -161,6 +166,11 @@ class Box:
             command.argv, cwd=invocation.cwd, environment={**invocation.environment, **command.environment}
         )
 
+    def resolved(self, judged: Judged) -> Command:
+        """The command that would run."""
+        invocation = self._invocation(judged.operation.argv, Path(judged.operation.cwd), None)
+        return self.plugin.command(judged.operation, invocation, self.policy)
+
     def asked(self) -> list[HookCall]:
         """What hooks asked so far, oldest first."""
         calls: list[HookCall] = []
@@ -174,15 +184,32 @@ class Box:
         return calls
 
     async def judge_hook(self, *argv: str, environment: Mapping[str, str] | None = None) -> Judged:
-        """Run a command up to its first hook that asks, which says no; and judge what it asked."""
+        """Run a command up to its first hook that asks; judge what it asks while it waits; answer no."""
         shutil.rmtree(self.root / "asked")
         (self.root / "asked").mkdir()
         (self.root / "answer").write_text("1")
-        done = await self.run(*argv, environment=environment)
-        (self.root / "answer").write_text("0")
-        calls = self.asked()
-        assert calls, f"no hook asked: {done.stderr.decode()}"
+        for name in ("ready", "go"):
+            os.mkfifo(self.root / name)
+        try:
+            async with asyncio.TaskGroup() as group:
+                command = group.create_task(self.run(*argv, environment=environment))
+                asks = group.create_task(asyncio.to_thread((self.root / "ready").read_bytes))
+                await asyncio.wait((command, asks), return_when=asyncio.FIRST_COMPLETED)
+                if not asks.done():
+                    (self.root / "ready").write_bytes(b"")
+                    raise AssertionError(f"no hook asked: {command.result().stderr.decode()}")
+                judged = await self._judge_call(self.asked()[0], argv, environment)
+                await asyncio.to_thread((self.root / "go").write_bytes, b"\n")
+        finally:
+            for name in ("ready", "go"):
+                (self.root / name).unlink()
+            (self.root / "answer").write_text("0")
+        return judged
+
+    async def _judge_call(
+        self, call: HookCall, argv: tuple[str, ...], environment: Mapping[str, str] | None
+    ) -> Judged:
         started = (await self.judge(*argv, environment=environment)).operation
-        operation = await self.plugin.inspect_hook(calls[0], started, self.policy, self._run)
+        operation = await self.plugin.inspect_hook(call, started, self.policy, self._run)
         assert isinstance(operation, GitOperation)
         return Judged(operation, self.plugin.evaluate(self.policy, operation))
