@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway.h"
 #include "query.h"
 #include "session.h"
 #include "shim.h"
@@ -25,7 +26,8 @@ static const char usage[] =
     "\n"
     "Called under another name, it is the tool of that name. In place of a path, SOCKET may be a tool's\n"
     "name. Sockets are looked for in $PLUGIN_SOCKET_DIR, else in /run/plugins.\n"
-    "Within a command that a plugin runs: --hook NAME ARG..., --run PROGRAM ARG...\n";
+    "Within a command that a plugin runs: --hook NAME ARG..., --run PROGRAM ARG...,\n"
+    "--connect SERVICE SCHEME REPOSITORY\n";
 
 /* So that no descriptor that we open takes the place of a standard one which the caller had closed. */
 static void fill_standard_descriptors(void)
@@ -111,6 +113,8 @@ static int serve(int count, char *const *args)
         return count > 1 ? ask_about_hook(args + 1) : misused();
     if (strcmp(first, "--run") == 0)
         return count > 1 ? run_for_agent(args + 1) : misused();
+    if (strcmp(first, "--connect") == 0)
+        return count == 4 ? connect_to_gateway(args[1], args[2], args[3]) : misused();
     if (strcmp(first, "--health") == 0)
         return count == 2 ? ask(plugin_at(args[1]), "health") : misused();
     if (strcmp(first, "--capabilities") == 0)

@@ -1,0 +1,103 @@
+"""What the agent finds first on its PATH: `plugin-client`, and a link to it for each tool.
+
+Files that the operator put there (a wrapper script of their own) are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from plugins.base.errors import ClaudeContainerError
+from supervisor.assets import client_binary
+from supervisor.files import replace_file
+from supervisor.home import Home
+
+CLIENT: Final = "plugin-client"
+_TOOL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_RESERVED: Final = frozenset({"supervisor"})  # its log lies among those of the plugins
+
+
+def is_tool_name(name: str) -> bool:
+    """Whether a plugin can have this name: it becomes names of files."""
+    return bool(_TOOL_NAME.fullmatch(name)) and not _is_reserved(name)
+
+
+def _is_reserved(name: str) -> bool:
+    return name.startswith(CLIENT) or name in _RESERVED
+
+
+def check_tool_name(name: str) -> None:
+    """Raise `ClaudeContainerError` when no plugin can have this name."""
+    if not _TOOL_NAME.fullmatch(name):
+        raise ClaudeContainerError(
+            f"{name!r} cannot be the name of a tool.",
+            hint="Use lower-case letters, digits, '.', '_' and '-', at most 64, the first a letter or digit.",
+        )
+    if _is_reserved(name):
+        raise ClaudeContainerError(f"The name {name!r} is taken.", hint="Choose the name of another tool.")
+
+
+def install_client(home: Home) -> bool:
+    """Put this version's client in place; True when something changed.
+
+    The old one is replaced by a rename, so that clients that run go on. Raises `ClaudeContainerError`.
+    """
+    source = client_binary()
+    if source is None:
+        raise ClaudeContainerError(
+            "plugin-client is not built, and there is no C compiler to build it.",
+            hint="Install one (Debian: apt install gcc libc6-dev make), or install the wheel, which has it.",
+        )
+    target = home.cli / CLIENT
+    wanted = source.read_bytes()
+    if _is_installed(target, wanted):
+        return False
+    if target.is_symlink():
+        target.unlink()  # a link would be followed, and what it leads to replaced
+    replace_file(target, wanted, mode=0o755)
+    return True
+
+
+def _is_installed(target: Path, wanted: bytes) -> bool:
+    try:
+        fine = not target.is_symlink() and target.stat().st_mode & 0o777 == 0o755
+        return fine and target.read_bytes() == wanted
+    except OSError:
+        return False
+
+
+def install_wrapper(home: Home, tool: str) -> bool:
+    """Make `tool` a link to the client; True when it was not. Raises `ClaudeContainerError`."""
+    check_tool_name(tool)
+    wrapper = home.cli / tool
+    try:
+        wrapper.symlink_to(CLIENT)
+    except FileExistsError:
+        return False  # ours already, or the operator's own
+    except OSError as error:
+        raise _cannot("make", wrapper, error) from error
+    return True
+
+
+def remove_wrapper(home: Home, tool: str) -> bool:
+    """Take our link for `tool` away; True when there was one. Raises `ClaudeContainerError`."""
+    check_tool_name(tool)
+    wrapper = home.cli / tool
+    try:
+        if not wrapper.is_symlink() or str(wrapper.readlink()) != CLIENT:
+            return False
+        wrapper.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _cannot("remove", wrapper, error) from error
+    return True
+
+
+def _cannot(verb: str, wrapper: Path, error: OSError) -> ClaudeContainerError:
+    return ClaudeContainerError(
+        f"Cannot {verb} the wrapper {wrapper}: {error.strerror}.",
+        hint=f"Make {wrapper.parent} writable for you.",
+    )
