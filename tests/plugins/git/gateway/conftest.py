@@ -21,7 +21,10 @@ from plugins.git.gateway.local_upstream import LocalUpstream
 from plugins.git.gateway.push import Judge, Judged, Pushes, Send, Settled
 from plugins.git.gateway.receive_pack import Refusal
 from plugins.git.gateway.server import Server
+from plugins.git.gateway.stream import StreamServer
 from plugins.git.gateway.upstream import Upstream
+from plugins.git.rerouting import Rerouting
+from supervisor.assets import client_binary
 from tests.upstream import TOKEN, USER, SmartHttp, environment, free_port, native
 
 CAPABILITY = "capability-of-this-start"
@@ -74,6 +77,8 @@ class TestRemotes:
     def for_fetch(self, scheme: str, rest: str) -> Upstream:
         if scheme == "file":
             return LocalUpstream(Path("/" + rest), home=self._home)
+        if rest.startswith("git.example/"):  # as an ssh URL comes: over to the same repository
+            scheme, rest = "http", f"127.0.0.1:{self._port}/git/{rest.removeprefix('git.example/')}"
         if not rest.startswith(f"127.0.0.1:{self._port}/"):
             raise Denied("This remote is not allowed.")
         return HttpUpstream(
@@ -102,6 +107,7 @@ class Gateway:
     workspace: Path
     upstream: SmartHttp
     scratch: Path
+    rerouting: Rerouting
 
     def url(self, name: str, *, capability: str = CAPABILITY) -> str:
         return f"http://127.0.0.1:{self.port}/{capability}/-/http/127.0.0.1:{self.upstream.port}/git/{name}"
@@ -109,9 +115,11 @@ class Gateway:
     def file_url(self, path: Path) -> str:
         return f"http://127.0.0.1:{self.port}/{CAPABILITY}/-/file{path}"
 
-    async def git(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    async def git(self, *arguments: str, rerouted: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run git beside the gateway; `rerouted`: with the stand-ins that the worker's git has."""
+        ours = self.rerouting.environment("-") if rerouted else {}
         process = await asyncio.create_subprocess_exec(
-            "git", *arguments, cwd=self.workspace, env=environment(),
+            "git", *arguments, cwd=self.workspace, env={**environment(), **ours},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()
@@ -127,6 +135,13 @@ class Gateway:
         return native("-C", str(where), "rev-parse", "HEAD").strip()
 
 
+def _client() -> Path:
+    client = client_binary()
+    if client is None:
+        pytest.skip("there is no plugin-client, and no compiler to build it")
+    return client
+
+
 @pytest.fixture
 async def gateway(tmp_path: Path, upstream: SmartHttp) -> AsyncIterator[Gateway]:
     home = tmp_path / "gateway"
@@ -140,5 +155,11 @@ async def gateway(tmp_path: Path, upstream: SmartHttp) -> AsyncIterator[Gateway]
         await web.TCPSite(runner, "127.0.0.1", port).start()
         workspace = tmp_path / "workspace"
         native("init", "--quiet", "--initial-branch=main", str(workspace))
-        yield Gateway(port, remotes.the_judge, workspace, upstream, home)
+        stream = StreamServer(CAPABILITY, remotes, pushes)
+        streams = await asyncio.start_server(stream.serve, "127.0.0.1", 0)
+        at = streams.sockets[0].getsockname()[1]
+        rerouting = Rerouting(home / "rerouting", f"http://127.0.0.1:{port}/{CAPABILITY}", f"127.0.0.1:{at}")
+        rerouting.install(native("--exec-path").strip(), str(_client()))
+        yield Gateway(port, remotes.the_judge, workspace, upstream, home, rerouting)
+        streams.close()
         await runner.cleanup()
