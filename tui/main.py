@@ -61,7 +61,7 @@ def run(home: Home, workspace: Path, *, on_ready: Callable[[], None] | None = No
 
     Returns the exit code; raises `ClaudeContainerError` when no supervisor could be reached or started.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # Textual draws on stderr
         raise ClaudeContainerError(
             "cc-tui needs a terminal.", hint="Without one, use: claude-container status"
         )

@@ -23,10 +23,12 @@ class Terminal:
         self._environment = {name: value for name, value in os.environ.items() if name != "TMUX"}
 
     def __enter__(self) -> Self:
-        environment = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PS1": "$ ", "ENV": ""}
+        environment = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "ENV": ""}
         settings = [argument for pair in environment.items() for argument in ("-e", "=".join(pair))]
         self._run("new-session", "-d", *self._size, *settings, "sh")
-        self.sees("$ ")
+        # The shell's own prompt differs between users.
+        self.line("PS1='ready> '; clear")
+        self.until(lambda: self.text.strip() == "ready>", "the shell's prompt")
         return self
 
     def __exit__(

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from tests.tui.fake import FakeBackend
 from tui.app import DeskApp
+from tui.live import LiveBackend
 
 _PATIENCE = 500  # times 10 ms
 
@@ -68,3 +69,11 @@ async def open_desk(
         await driver.until(lambda: app.feed.desk.link != "connecting", "the backend's state")
         await pilot.pause()
         yield driver
+
+
+@asynccontextmanager
+async def open_live_desk(backend: LiveBackend) -> AsyncIterator[Driver]:
+    """The desk on a real backend; nothing is waited for."""
+    app = DeskApp(backend)
+    async with app.run_test() as pilot:
+        yield Driver(app, pilot, FakeBackend())
