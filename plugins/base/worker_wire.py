@@ -4,8 +4,8 @@ Frames are those of `plugins.base.protocol`; descriptors come with a frame's fir
 each other's shape: the worker is our own process, and what commands do in it never speaks on the link.
 
 Server to worker, first `{"spec": {...}, "parent": pid}`, then
-`{"run": id, "argv": [...], "env": {...}, "umask": n | null, "channel": bool}` with the descriptors of the directory
-to run in, of the three streams and perhaps of the channel; `{"signal": n, "to": id}` and `{"kill": id}`, also
+`{"run": id, "argv": [...], "env": {...}, "umask": n | null, "channel": bool}` with the descriptors of the
+directory, of the three streams and perhaps of the channel; `{"signal": n, "to": id}` and `{"kill": id}`, also
 for commands that have ended already.
 
 Worker to server, first `{"ready": {...}}` or `{"failed": why, "hint": what to do}`, then

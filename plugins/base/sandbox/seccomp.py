@@ -241,4 +241,5 @@ def _kernel_has_it(here: Machine) -> bool:
 def install(here: Machine, *, tcp: bool) -> None:
     """Filter this process and all that it starts, for good. Needs `no_new_privs`."""
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program(here, tcp=tcp))
-    prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(_Program(len(code) // 8, code)))
+    filter_program = _Program(len(code) // 8, code)  # must outlive the call
+    prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(filter_program))
