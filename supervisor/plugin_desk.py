@@ -116,7 +116,10 @@ class PluginDesk:
     # ------------------------------------------------------------ lockdown
 
     def lock_down(self, message: str | None) -> None:
-        """Refuse everything with this message, from now on and after a restart; None lifts it."""
+        """Refuse everything with this message, from now on and after a restart; None lifts it.
+
+        A plugin that cannot be told is ended: the one started in its place is told first of all.
+        """
         self._db.set(_LOCKDOWN, message)
         self.lockdown = message
         told = "Lifted the lockdown." if message is None else f"Locked down: {message}"
@@ -124,6 +127,8 @@ class PluginDesk:
         for managed in self._fleet.plugins.values():
             if managed.link is not None:
                 managed.link.post(self._lockdown_message())
+            elif managed.instance is not None and message is not None:
+                managed.instance.kill()
         self._hub.changed("status")
 
     def _lockdown_message(self) -> Lockdown:
