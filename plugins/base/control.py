@@ -151,6 +151,16 @@ class Forget(Message):
     ask: int
 
 
+class Undone(Message):
+    """What became of an `Undo`: the refs that are back, or why not."""
+
+    type: Literal["undone"] = "undone"
+    request: str
+    refs: tuple[str, ...] = ()
+    problem: str = ""
+    hint: str = ""
+
+
 # ---------------------------------------------------------------- supervisor -> plugin
 
 
@@ -194,15 +204,29 @@ class Lockdown(Message):
     message: str = ""
 
 
+class Credentials(Message):
+    """New values for credentials, by environment variable. For a gateway alone; never logged."""
+
+    type: Literal["credentials"] = "credentials"
+    values: dict[str, str] = Field(repr=False)
+
+
+class Undo(Message):
+    """Put back what the approved request took away at a remote; answered with `Undone`."""
+
+    type: Literal["undo"] = "undo"
+    request: str
+
+
 class Stop(Message):
     """End running commands, flush the spool, exit 0."""
 
     type: Literal["stop"] = "stop"
 
 
-FromPlugin = Annotated[Hello | Ready | Record | Applied | Stats | Ask | Forget, Field(discriminator="type")]
+FromPlugin = Annotated[Hello | Ready | Record | Applied | Stats | Ask | Forget | Undone, Field(discriminator="type")]
 FromSupervisor = Annotated[
-    Welcome | SetPolicy | Stored | Answer | Lockdown | Stop, Field(discriminator="type")
+    Welcome | SetPolicy | Stored | Answer | Lockdown | Credentials | Undo | Stop, Field(discriminator="type")
 ]
 
 FROM_PLUGIN: TypeAdapter[FromPlugin] = TypeAdapter(FromPlugin)
@@ -223,4 +247,7 @@ class StartConfig(BaseModel):
     client: str  # path of the plugin-client binary (the worker's shim is a copy)
     path: str  # PATH for the real tool, without the wrappers' directory
     origin: str = ""  # URL that origin had when this workspace was first started (pinned)
+    module: str = "plugins.base"  # the Python module that is run
+    gateway: str = ""  # http://ADDRESS:PORT/CAPABILITY of this plugin's gateway; "": it has none
+    stream: str = ""  # ADDRESS:PORT of the gateway's other door
     git_config: dict[str, str] = {}  # chosen keys of the operator's own git configuration (user.name, ...)

@@ -200,6 +200,7 @@ class Enforcement:
             path=self._config.path,
             read=self._plugin.readable_paths(policy) if policy is not None else (),
             write=self._plugin.writable_paths(policy) if policy is not None else (),
+            connect_ports=self._plugin.connect_ports(),
         )
 
     async def _replace_worker(self, policy: Policy | None) -> None:

@@ -21,6 +21,7 @@ from plugins.base.control import (
     FROM_SUPERVISOR,
     Answer,
     Ask,
+    Credentials,
     Forget,
     Hello,
     Lockdown,
@@ -28,6 +29,7 @@ from plugins.base.control import (
     SetPolicy,
     Stop,
     Stored,
+    Undo,
     Welcome,
 )
 from plugins.base.errors import ProtocolError
@@ -54,6 +56,9 @@ class LinkOwner(Protocol):
     def set_policy(self, message: SetPolicy) -> None: ...
     def set_lockdown(self, message: Lockdown) -> None: ...
     def stop(self) -> None: ...
+    def other(self, message: Message) -> None:
+        """A message that not every plugin knows."""
+        ...
 
 
 class Question:
@@ -218,6 +223,8 @@ class ControlLink:
                 self._owner.set_lockdown(message)
             case Stop():
                 self._owner.stop()
+            case Credentials() | Undo():
+                self._owner.other(message)
 
     def _take_answer(self, answer: Answer) -> None:
         if answer.outcome == "waiting":

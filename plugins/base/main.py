@@ -92,7 +92,7 @@ class PluginProcess:
             plugin=self._config.plugin,
             token=self._config.token,
             pid=os.getpid(),
-            version=_version(),
+            version=package_version(),
             started=self._started,
             policy=policy.hash if policy is not None else "",
         )
@@ -112,8 +112,11 @@ class PluginProcess:
     def stop(self) -> None:
         self._stopping.set()
 
+    def other(self, message: Message) -> None:
+        log.warning("The supervisor sent a %s, which is not for this plugin.", type(message).__name__)
 
-def _version() -> str:
+
+def package_version() -> str:
     try:
         return version("claude-container")
     except PackageNotFoundError:
@@ -153,20 +156,20 @@ def read_config(path: Path) -> StartConfig:
 
 async def serve(config: StartConfig) -> None:
     """Run one plugin until it is told to stop."""
-    _prepare_process()
-    lock = _lock(Path(config.state))
+    prepare_process()
+    lock = lock_state(Path(config.state))
     try:
         process = PluginProcess(config, plugin_class(config.plugin)(config))
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, process.stop)
-        _settle_memory()
+        settle_memory()
         await process.run()
     finally:
         os.close(lock)
 
 
-def _prepare_process() -> None:
+def prepare_process() -> None:
     """No core dumps and no tracing by others of this user; as many descriptors as there may be."""
     forbid_dumps()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -175,13 +178,13 @@ def _prepare_process() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """What was made until now stays: collections need not look at it again."""
     gc.collect()
     gc.freeze()
 
 
-def _lock(state: Path) -> int:
+def lock_state(state: Path) -> int:
     """Hold the state directory for this process alone. Raises `ClaudeContainerError`."""
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)

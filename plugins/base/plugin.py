@@ -78,6 +78,7 @@ class Plugin:
     """A tool under policy. Subclass it for a tool with rules of its own."""
 
     rules_model: ClassVar[type[ToolRules]] = ToolRules  # the schema of the policy's `rules:`
+    gateway: ClassVar[str] = ""  # module of the process that alone has the tool's credentials and network
 
     def __init__(self, config: StartConfig) -> None:
         self.config = config
@@ -93,6 +94,10 @@ class Plugin:
 
     def writable_paths(self, policy: Policy) -> tuple[str, ...]:
         """More paths that the worker may write, beside the workspace."""
+        return ()
+
+    def connect_ports(self) -> tuple[int, ...]:
+        """TCP ports that the worker may connect to: those of the plugin's own gateway."""
         return ()
 
     def environment(self, untrusted_environment: Mapping[str, str]) -> dict[str, str]:
