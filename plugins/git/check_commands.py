@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from plugins.base.model import Reason
 from plugins.base.rules import matches as words_match
+from plugins.base.text import printable
 from plugins.git.commandline import GitCommand, Given, canonical_name, parse
 from plugins.git.options import SYNTAX
 from plugins.git.subcommands import PAST_THE_RULES
@@ -55,6 +56,16 @@ def readable(policy: Policy, _rules: GitRules, operation: GitOperation) -> Itera
             "internal",
             f"This command cannot be judged: {problem}.",
             "Write it in full, without abbreviations; `git help -a` lists what git can do.",
+        )
+
+
+def place(policy: Policy, _rules: GitRules, operation: GitOperation) -> Iterator[Reason]:
+    """git works on repositories of the workspace; others are reached as remotes, by the rules for those."""
+    if operation.outside:
+        yield policy.reason(
+            "internal",
+            f"{printable(operation.outside)} is not in the workspace.",
+            "Work in the workspace: leave out what leads elsewhere (-C, --git-dir, GIT_DIR).",
         )
 
 

@@ -114,12 +114,13 @@ def deletes(policy: Policy, rules: GitRules, operation: GitOperation) -> Iterato
 
 def refs(policy: Policy, rules: GitRules, operation: GitOperation) -> Iterator[Reason]:
     """Each changed ref must be a branch that is allowed and not blocked, or a tag if tags are allowed."""
-    for change in _changes(operation):
+    changes = _changes(operation)
+    for change in changes:
         reason = _ref(policy, rules, change)
         if reason is not None:
             yield reason
-    if not _changes(operation) and not rules.allow_tags and any(push.tags for push in operation.pushes):
-        yield from () if operation.hook else (_tag(policy, "Tags", ""),)
+    if not (changes or operation.hook or rules.allow_tags) and any(push.tags for push in operation.pushes):
+        yield _tag(policy, "Tags", "")
 
 
 def _ref(policy: Policy, rules: GitRules, change: _Change) -> Reason | None:

@@ -72,7 +72,9 @@ def _questions(update: RefUpdate) -> list[tuple[str, tuple[str, ...]]]:
             ("Commits that would arrive:", arrives),
             ("Latest commit:", ("show", *_DIFF[1:], "--stat", new, "--")),
         ]
-    questions = [("Commits that would arrive:", (*_LOG, f"{old}..{new}", "--"))]
+    questions: list[tuple[str, tuple[str, ...]]] = [
+        ("Commits that would arrive:", (*_LOG, f"{old}..{new}", "--"))
+    ]
     if update.rewrites:
         questions.append(("Commits that would be LOST:", (*_LOG, f"{new}..{old}", "--")))
     questions.append(("Changed files:", (*_DIFF, "--stat", old, new, "--")))

@@ -39,6 +39,7 @@ class GitOperation(Operation):
     runs: GitCommand | None = None  # what git is to be given; for a shell alias, the alias itself
     script: str | None = None  # the body of a shell alias: runs as it is, with `commands` found in it
     problem: str = ""  # why the command cannot be judged
+    outside: str = ""  # a place outside the workspace that the command line takes for its repository
     pinned_url: str = ""  # origin, as it was when the workspace was first started
     pinned_path: str = ""  # the same as a real path, when it is on this machine
     hook: str = ""  # name of the hook that asks

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from plugins.base.model import Decision, Layer, Operation
 from plugins.base.plugin import Command, HookCall, Invocation, Plugin, Runner
 from plugins.base.rules import ToolRules
-from plugins.git import access, addresses, details, environment, hook_facts, rules
+from plugins.git import access, addresses, details, environment, hook_facts, places, rules
 from plugins.git import refusal as native
 from plugins.git.aliases import expand
 from plugins.git.commandline import GitCommand, Globals, parse
@@ -84,18 +84,19 @@ class GitPlugin(Plugin):
 
     async def inspect(self, invocation: Invocation, policy: Policy, run: Runner) -> Operation:
         command = parse(invocation.argv)
+        outside = places.outside((command,), invocation.environment, invocation.cwd, self.config.workspace)
         operation = GitOperation(
-            self.tool, Layer.ARGV, invocation.argv, invocation.cwd,
+            self.tool, Layer.ARGV, invocation.argv, invocation.cwd, outside=outside,
             commands=(command,), runs=command, pinned_url=self._pinned_url, pinned_path=self._pinned_path,
         )  # fmt: skip
-        if command.problem or command.globals.exec_path is not None or not command.name:
+        if outside or command.problem or command.globals.exec_path is not None or not command.name:
             return operation
         if command.name in self._own and command.name not in REMOTE_USERS:
             return operation
         look = Lookup(run, invocation.cwd, self._looking(invocation.environment), command.globals)
         if command.name not in self._own:
             operation = await self._resolve_alias(operation, command, look)
-        if operation.problem or any(each.problem for each in operation.commands):
+        if operation.problem or operation.outside or any(each.problem for each in operation.commands):
             return operation
         return await self._with_remotes(operation, look)
 
@@ -130,12 +131,14 @@ class GitPlugin(Plugin):
                 operation, problem=f"git-{command.name} is a program of its own, not a part of git"
             )
         expansion = expand(command, await look.aliases(), self._own)
+        inner = expansion.commands if expansion.script is not None else ()
         return replace(
             operation,
             commands=expansion.commands,
             runs=expansion.runs,
             script=expansion.script,
             problem=expansion.problem,
+            outside=places.outside(inner, {}, look.cwd, self.config.workspace),
         )
 
     async def _with_remotes(self, operation: GitOperation, look: Lookup) -> GitOperation:

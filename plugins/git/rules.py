@@ -54,6 +54,7 @@ Check = Callable[[Policy, GitRules, GitOperation], Iterator[Reason]]
 
 CHAIN: tuple[Check, ...] = (
     check_commands.readable,
+    check_commands.place,
     check_commands.blocked_subcommands,
     check_commands.allowed_subcommands,
     check_commands.past_the_rules,

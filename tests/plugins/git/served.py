@@ -16,7 +16,8 @@ from plugins.base.main import PluginProcess
 from plugins.base.plugin import Captured
 from plugins.git.plugin import GitPlugin
 from supervisor.assets import client_binary
-from tests.plugins.base.harness import WITHIN, Box, box_for
+from tests.plugins.base.harness import Box, box_for
+from tests.plugins.base.supervisor import WITHIN
 from tests.plugins.git.box import DEFAULT_POLICY, IDENTITY, native
 
 

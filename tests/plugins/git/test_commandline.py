@@ -118,7 +118,7 @@ def test_no_verify_is_taken_out_and_nothing_else(line: str, rest: str) -> None:
 
 WORDS = st.one_of(
     st.sampled_from(
-        [
+        (
             "push",
             "fetch",
             "config",
@@ -131,8 +131,6 @@ WORDS = st.one_of(
             "--forc",
             "-n",
             "-m",
-        ]
-        + [
             "--no-verify",
             "--",
             "-",
@@ -146,8 +144,14 @@ WORDS = st.one_of(
             "--git-dir=",
             "tag",
             "HEAD",
-        ]
-        + ["refs/heads/*", "--global", "alias.x=push", "\0", "\udcff", "-é", "--é"]
+            "refs/heads/*",
+            "--global",
+            "alias.x=push",
+            "\0",
+            "\udcff",
+            "-é",
+            "--é",
+        )  # fmt: skip
     ),
     st.text(max_size=8),
 )

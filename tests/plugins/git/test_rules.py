@@ -237,3 +237,20 @@ async def test_an_origin_that_was_changed_is_refused_with_both_urls_named(reposi
     assert str(elsewhere) in message
     assert str(repository.upstream) in message
     assert not judged.decision.approvable
+
+
+async def test_git_works_on_repositories_of_the_workspace_alone(repository: Box) -> None:
+    upstream = str(repository.upstream)
+    (repository.project / "link").symlink_to(upstream)
+    for line in (
+        f"-C {upstream} branch -f main x",
+        f"--git-dir={upstream} update-ref refs/heads/main x",
+        f"--git-dir {upstream} log",
+        "-C .. -C upstream.git status", "-C link status", "--git-dir=link status",
+        f"-c alias.x=!git\t-C\t{upstream}\tstatus x",
+    ):  # fmt: skip
+        assert (await repository.judge(*line.split(" "))).rules == {"internal"}, line
+    environment = {"GIT_DIR": upstream}
+    assert (await repository.judge("status", environment=environment)).rules == {"internal"}
+    inside = {"GIT_DIR": str(repository.project / ".git"), "GIT_WORK_TREE": "."}
+    assert not (await repository.judge("-C", "sub/..", "status", environment=inside)).rules

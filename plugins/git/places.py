@@ -1,0 +1,46 @@
+"""Whether a command line takes git to a repository outside the workspace. Follows links, no more.
+
+A friendly refusal of the plain ways (-C, --git-dir, GIT_DIR, ...); what holds is the worker's sandbox.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from plugins.git.commandline import GitCommand
+from plugins.git.shellscan import UNKNOWN
+
+_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
+_OPTIONS = ("--git-dir", "--work-tree")
+
+
+def outside(commands: Iterable[GitCommand], environment: Mapping[str, str], cwd: str, workspace: str) -> str:
+    """The first place outside, as an absolute path; "" when there is none."""
+    places = [os.path.join(cwd, environment[name]) for name in _VARIABLES if environment.get(name)]  # noqa: PTH118
+    for command in commands:
+        places += _places(command, cwd)
+    if not places or not workspace:
+        return ""
+    home = Path(workspace).resolve()
+    return next((place for place in places if _leads_out(place, home)), "")
+
+
+def _places(command: GitCommand, cwd: str) -> Iterator[str]:
+    base = cwd
+    for directory in command.globals.directories:
+        base = os.path.join(base, directory)  # noqa: PTH118
+        yield base
+    for name, value in command.globals.values:
+        if name in _OPTIONS:
+            yield os.path.join(base, value)  # noqa: PTH118
+
+
+def _leads_out(place: str, home: Path) -> bool:
+    if UNKNOWN in place:  # from a shell alias: only the shell knows
+        return False
+    try:
+        return not Path(place).resolve().is_relative_to(home)
+    except (OSError, RuntimeError):  # a loop of links
+        return True
