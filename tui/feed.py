@@ -35,6 +35,14 @@ class Feed:
             return
         self.desk = desk
         self.changed.publish(desk)
-        if desk.link == "connected" and self._on_ready is not None:
+        if self._on_ready is not None and _usable(desk):
             ready, self._on_ready = self._on_ready, None
             ready()
+
+
+def _usable(desk: Desk) -> bool:
+    """Whether the agent can start to work: no plugin that is wanted is still on its way."""
+    plugins = desk.status.plugins if desk.status else ()
+    return any(plugin.state == "running" for plugin in plugins) and all(
+        plugin.state != "starting" and plugin.policy.state != "stale" for plugin in plugins if plugin.wanted
+    )

@@ -64,8 +64,11 @@ def isolation(found: Isolation, *, running: bool) -> Told:
     return ("◐ partial", "warn") if found.missing else ("● full", "good")
 
 
-def verdict(name: str) -> Told:
-    return _VERDICT.get(name, (printable(name), "plain"))
+def verdict(event: AuditEvent) -> Told:
+    if event.verdict == "allowed" and event.rule:
+        # A rule objects, but what git makes of the command decides: see the row of the next layer.
+        return "→ deferred", "muted"
+    return _VERDICT.get(event.verdict, (printable(event.verdict), "plain"))
 
 
 def request_state(request: Request) -> Told:

@@ -134,7 +134,7 @@ def row_text(row: AuditRow) -> Content:
     event = row.event
     parts = [
         Content.assemble(
-            styled(*told.verdict(event.verdict)),
+            styled(*told.verdict(event)),
             styled(f"  row {row.seq}, {told.moment(event.time)}", "muted"),
         ),
         styled(told.event_text(event)[:_WIDEST], "strong"),

@@ -3,8 +3,9 @@ from __future__ import annotations
 from plugins.base.control import Isolation
 from plugins.base.errors import ClaudeContainerError
 from supervisor.status import PolicyStatus
-from tests.tui.desk import open_desk
+from tests.tui.desk import Driver, open_desk
 from tests.tui.fake import FakeBackend, plugin, request, row, status
+from tui.app import DeskApp
 from tui.backend import Desk
 
 
@@ -145,3 +146,39 @@ async def test_the_clock_of_the_countdown_rests_while_nothing_counts_down() -> N
         assert not timer._active.is_set()
         desk.backend.tell(requests=(request(),))
         await desk.until(timer._active.is_set)
+
+
+async def test_a_held_command_that_was_denied_is_listed_once() -> None:
+    backend = FakeBackend()
+    same = {"command": "c0ffee", "args": ("push", "held-and-denied")}
+    backend.audit = [
+        row(1, verdict="held", layer="hook", **same),
+        row(2, verdict="denied", layer="approval", **same),
+        row(3, verdict="denied", layer="hook", **same),
+    ]
+    async with open_desk(backend) as desk:
+        await desk.sees("✖ denied")
+        assert desk.text.count("git push held-and-denied") == 1
+
+
+async def test_an_allowed_row_that_a_rule_objects_to_is_told_as_deferred() -> None:
+    backend = FakeBackend()
+    backend.audit = [row(1, rule="blocked_branches"), row(2)]
+    async with open_desk(backend) as desk:
+        await desk.press("3")
+        await desk.sees("→ deferred")
+        await desk.sees("✓ allowed")
+
+
+async def test_the_agent_starts_when_every_plugin_can_be_used() -> None:
+    started: list[bool] = []
+    backend = FakeBackend(status=status(plugins=(plugin(state="starting"),)))
+    app = DeskApp(backend, on_ready=lambda: started.append(True))
+    async with app.run_test() as pilot:
+        driver = Driver(app, pilot, backend)
+        await driver.sees("◐ starting")
+        assert not started
+        backend.tell(status=status())
+        await driver.sees("● running")
+        backend.tell(newest=101)
+        assert started == [True]

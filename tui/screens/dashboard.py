@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from supervisor.audit.reader import AuditRow
 
 REFUSED = ("blocked", "held", "denied", "expired", "error")
-_LATEST = 100
+_LATEST = 200  # rows that are looked at
 
 
 class Dashboard(DeskScreen):
@@ -107,7 +107,7 @@ class Dashboard(DeskScreen):
     def _latest_blocked(self) -> Sequence[AuditRow]:
         from supervisor.audit.reader import AuditFilter
 
-        return self.backend.latest(AuditFilter(verdicts=REFUSED), _LATEST)
+        return _one_for_each_command(self.backend.latest(AuditFilter(verdicts=REFUSED), _LATEST))
 
     # ------------------------------------------------------------ plugins
 
@@ -169,6 +169,15 @@ class Dashboard(DeskScreen):
     async def action_deny(self) -> None:
         if request := self._request():
             await operations.deny(self, request)
+
+
+def _one_for_each_command(rows: Sequence[AuditRow]) -> list[AuditRow]:
+    """What became of each command: a held one that was denied then has more than one row."""
+    newest: dict[str, AuditRow] = {}
+    for row in rows:
+        if row.event.layer != "approval":
+            newest.setdefault(row.event.command or row.event.id, row)
+    return list(newest.values())
 
 
 def _most_urgent_first(requests: Sequence[Request]) -> list[Request]:

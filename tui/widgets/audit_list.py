@@ -116,7 +116,7 @@ class AuditList(LineList):
             Cell(str(row.seq), "muted"),
             Cell(told.date(event.time), "muted"),
             Cell(told.clock(event.time), "muted"),
-            Cell(*told.verdict(event.verdict)),
+            Cell(*told.verdict(event)),
             Cell(event.layer, "muted"),
             Cell(told.event_text(event)),
             Cell(printable(event.rule), "muted"),

@@ -111,7 +111,7 @@ class BlockedList(ItemList["AuditRow"]):
         event = item.event
         return (
             Cell(told.clock(event.time), "muted"),
-            Cell(*told.verdict(event.verdict)),
+            Cell(*told.verdict(event)),
             Cell(told.event_text(event)),
             Cell(printable(event.rule), "muted"),
             Cell(event.layer, "muted"),
