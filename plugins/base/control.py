@@ -224,7 +224,9 @@ class Stop(Message):
     type: Literal["stop"] = "stop"
 
 
-FromPlugin = Annotated[Hello | Ready | Record | Applied | Stats | Ask | Forget | Undone, Field(discriminator="type")]
+FromPlugin = Annotated[
+    Hello | Ready | Record | Applied | Stats | Ask | Forget | Undone, Field(discriminator="type")
+]
 FromSupervisor = Annotated[
     Welcome | SetPolicy | Stored | Answer | Lockdown | Credentials | Undo | Stop, Field(discriminator="type")
 ]

@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from plugins.base.control import Applied, Isolation, Lockdown, Message, Ready, SetPolicy, StartConfig
+from plugins.base.control import Isolation, Lockdown, Message, Ready, SetPolicy, StartConfig
 from plugins.base.errors import Denied, WorkerError
 from plugins.base.plugin import Plugin
-from plugins.base.policy import Policy, PolicyError, parse_policy, policy_hash
+from plugins.base.policy import Policy
+from plugins.base.policy_holder import PolicyHolder
 from plugins.base.records import Recorder
 from plugins.base.worker_link import SandboxSpec, Worker
 
@@ -51,7 +52,6 @@ class Enforcement:
         self._recorder = recorder
         self._tell = tell
         self._changed = changed
-        self.policy: Policy | None = None
         self.ready: Ready | None = None
         self._lockdown: str | None = None
         self._worker: Worker | None = None
@@ -62,7 +62,11 @@ class Enforcement:
         self._delay = _FIRST_DELAY
         self._started = 0.0
         self._retiring: set[asyncio.Task[None]] = set()
-        self._stored_policy = Path(config.state) / "policy.yaml"
+        self._held = PolicyHolder(plugin.tool, plugin.rules_model, Path(config.state) / "policy.yaml", tell)
+
+    @property
+    def policy(self) -> Policy | None:
+        return self._held.policy
 
     # ------------------------------------------------------------ asking
 
@@ -141,53 +145,21 @@ class Enforcement:
 
     async def _adopt(self, offer: SetPolicy) -> None:
         try:
-            policy = self._parse(offer)
+            policy = self._held.read(offer)
             spec = self._spec_for(policy)
         except (Denied, OSError) as error:
-            self._reject(offer, error)
+            self._held.reject(offer, error)
             return
         if self._worker is None or spec != self._spec:
             await self._replace_worker(policy)
-        self._enforce(policy)
-        self._keep(policy)
-        self._tell(Applied(policy=policy.hash))
-
-    def _parse(self, offer: SetPolicy) -> Policy:
-        if policy_hash(offer.text) != offer.policy:
-            raise Denied("The policy's text does not have the hash that came with it.")
-        tool = self._plugin.tool
-        return parse_policy(
-            offer.text, file=f"{tool}.yaml", rules_model=self._plugin.rules_model, plugin=tool
-        )
-
-    def _reject(self, offer: SetPolicy, error: Denied | OSError) -> None:
-        problems = tuple(map(str, error.problems)) if isinstance(error, PolicyError) else (str(error),)
-        log.warning("The new policy is refused, the last good one stays: %s", problems[0])
-        self._tell(Applied(policy=offer.policy, problems=problems))
-
-    def _enforce(self, policy: Policy) -> None:
-        if self.policy is None or self.policy.hash != policy.hash:
-            log.info("Policy %s is in force.", policy.hash[:12])
-        self.policy = policy
+        self._held.take(policy)
         self._changed(policy)
 
     def _load_last_good(self) -> None:
-        try:
-            text = self._stored_policy.read_text("utf-8")
-            self._enforce(self._parse(SetPolicy(policy=policy_hash(text), text=text)))
-        except FileNotFoundError:
-            return
-        except (Denied, OSError, ValueError) as error:
-            log.warning("The policy kept from the last run cannot be used: %s", error)
-
-    def _keep(self, policy: Policy) -> None:
-        """Keep the policy for a start without a supervisor."""
-        new = self._stored_policy.with_suffix(".new")
-        try:
-            new.write_bytes(policy.text.encode("utf-8"))
-            new.replace(self._stored_policy)
-        except OSError as error:
-            log.warning("The policy cannot be kept for the next start: %s", error)
+        policy = self._held.last_good()
+        if policy is not None:
+            self._held.enforce(policy)
+            self._changed(policy)
 
     # ------------------------------------------------------------ the worker
 
