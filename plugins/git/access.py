@@ -43,7 +43,7 @@ def _paths(url: str, workspace: str) -> Iterator[str]:
         return
     path = addresses.local_path(url, workspace)
     if "*" in path:
-        yield from glob(path.replace("[", "[[]").replace("?", "[?]"))  # noqa: PTH207 - a pattern of absolute paths
+        yield from sorted(glob(path.replace("[", "[[]").replace("?", "[?]")))  # noqa: PTH207 - a pattern of absolute paths
     else:
         yield addresses.real_path(path)
 

@@ -118,40 +118,12 @@ def test_no_verify_is_taken_out_and_nothing_else(line: str, rest: str) -> None:
 
 WORDS = st.one_of(
     st.sampled_from(
-        (
-            "push",
-            "fetch",
-            "config",
-            "remote",
-            "set-url",
-            "commit",
-            "-f",
-            "-fu",
-            "--force",
-            "--forc",
-            "-n",
-            "-m",
-            "--no-verify",
-            "--",
-            "-",
-            ":",
-            "+x",
-            ":x",
-            "--repo",
-            "--repo=",
-            "-C",
-            "-c",
-            "--git-dir=",
-            "tag",
-            "HEAD",
-            "refs/heads/*",
-            "--global",
-            "alias.x=push",
-            "\0",
-            "\udcff",
-            "-é",
-            "--é",
-        )  # fmt: skip
+        sorted(
+            options.words(
+                "push fetch config remote set-url commit -f -fu --force --forc -n -m --no-verify -- - : +x "
+                ":x --repo --repo= -C -c --git-dir= tag HEAD refs/heads/* --global alias.x=push \0 \udcff -é --é"
+            )
+        )
     ),
     st.text(max_size=8),
 )
