@@ -121,7 +121,8 @@ WORDS = st.one_of(
         sorted(
             options.words(
                 "push fetch config remote set-url commit -f -fu --force --forc -n -m --no-verify -- - : +x "
-                ":x --repo --repo= -C -c --git-dir= tag HEAD refs/heads/* --global alias.x=push \0 \udcff -é --é"
+                ":x --repo --repo= -C -c --git-dir= tag HEAD "
+                "refs/heads/* --global alias.x=push \0 \udcff -é --é"
             )
         )
     ),
