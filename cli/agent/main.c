@@ -20,7 +20,7 @@ static const char own_name[] = "plugin-client";
 static const char usage[] =
     "usage: plugin-client SOCKET ARG...          run the tool of the plugin at SOCKET\n"
     "       plugin-client --list                 name the plugins that answer\n"
-    "       plugin-client --health SOCKET        print how the plugin is, as JSON\n"
+    "       plugin-client --health SOCKET        say whether the plugin is well\n"
     "       plugin-client --capabilities SOCKET  print what the plugin offers, as JSON\n"
     "       plugin-client --help\n"
     "\n"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "frames.h"
+#include "response.h"
 #include "session.h"
 
 enum { PATIENCE = 5 }; /* seconds for an answer */
@@ -21,27 +22,20 @@ static enum arrival converse(struct connection *connection, const char *action)
     return connection_wait(connection, PATIENCE);
 }
 
-static bool says_success(struct json answer)
-{
-    struct json success;
-    return json_member(answer, "success", &success) && json_is_true(success);
-}
-
-/* JSON knows newlines only between its parts, where a space does as well. */
-static void print_line(struct json answer)
-{
-    for (const char *at = answer.at; at < answer.end; at++)
-        putchar(*at == '\n' || *at == '\r' ? ' ' : *at);
-    putchar('\n');
-}
-
 static int print_answer(struct connection *connection, enum arrival arrival, const char *tool)
 {
-    struct json answer;
-    if (arrival != ARRIVAL_FRAME || !connection_object(connection, &answer))
-        return complain_broken(1, tool, arrival == ARRIVAL_CLOSED ? NULL : connection->problem);
-    print_line(answer);
-    return says_success(answer) && fflush(stdout) == 0 ? 0 : 1;
+    struct json frame;
+    struct response response = {0};
+    if (arrival != ARRIVAL_FRAME || !connection_object(connection, &frame))
+        return complain_broken(STATUS_BROKEN, tool, arrival == ARRIVAL_CLOSED ? NULL : connection->problem);
+    const char *problem = response_read(frame, &response);
+    int status = (int)response.exit_code;
+    if (problem == NULL)
+        response_print(&response);
+    else
+        status = complain_broken(STATUS_BROKEN, tool, problem);
+    response_free(&response);
+    return status;
 }
 
 int ask_plugin(const char *tool, const char *path, const char *action)

@@ -5,8 +5,7 @@
 /* Prints the names of the plugins in the directory that answer, one a line, in order. Returns the status. */
 int list_plugins(const char *directory);
 
-/* Asks "health" or "capabilities" and prints the plugin's answer, JSON on one line. Status 0 when it says
- * success. */
+/* Asks "health" or "capabilities" and prints what the plugin answers. Returns the status that it gives. */
 int ask_plugin(const char *tool, const char *path, const char *action);
 
 #endif

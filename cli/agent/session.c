@@ -14,6 +14,7 @@
 #include "call.h"
 #include "frames.h"
 #include "json_write.h"
+#include "response.h"
 #include "runs.h"
 
 /* The tool runs elsewhere, out of reach of the terminal and of kill(1): these are passed on. */
@@ -28,6 +29,7 @@ struct session {
     struct runs runs;
     bool ended;
     int status; /* to exit with, once ended */
+    int signum; /* to end by instead, when it is not 0 */
 };
 
 int complain_missing(const char *tool, const char *path, int error)
@@ -163,52 +165,19 @@ static void take_signals(struct session *session)
 
 /* ------------------------------------------------------------------ the answer */
 
-/* An optional member: NULL text, or 0, when it is absent or null. False when it is of another type. */
-static bool optional_text(struct json object, const char *key, char **text, size_t *size)
+static void take_response(struct session *session, struct json frame)
 {
-    struct json value;
-    *text = NULL;
-    *size = 0;
-    if (!json_member(object, key, &value) || json_is_null(value))
-        return true;
-    *text = json_text(value, size);
-    return *text != NULL;
-}
-
-static bool optional_signal(struct json object, long *signum)
-{
-    struct json value;
-    *signum = 0;
-    return !json_member(object, "signal", &value) || json_is_null(value) ||
-           json_integer(value, 1, 64, signum);
-}
-
-static void take_response(struct session *session, struct json response)
-{
-    struct json code;
-    long exit_code = 0, signum = 0;
-    char *out = NULL, *err = NULL;
-    size_t out_size = 0, err_size = 0;
-    if (session->connection.fd_count > 0) {
-        end_broken(session, "descriptors came with the response");
-    } else if (!json_member(response, "exit_code", &code) || !json_integer(code, 0, 255, &exit_code)) {
-        end_broken(session, "the exit code is not a number from 0 to 255");
-    } else if (!optional_signal(response, &signum)) {
-        end_broken(session, "the signal is not a number from 1 to 64");
-    } else if (!optional_text(response, "stdout", &out, &out_size) ||
-               !optional_text(response, "stderr", &err, &err_size)) {
-        end_broken(session, "the output is not text");
+    struct response response = {0};
+    const char *problem = session->connection.fd_count > 0 ? "descriptors came with the response"
+                                                           : response_read(frame, &response);
+    if (problem != NULL) {
+        end_broken(session, problem);
     } else {
-        write_whole(STDOUT_FILENO, out, out_size);
-        write_whole(STDERR_FILENO, err, err_size);
-        end(session, (int)exit_code);
+        response_print(&response);
+        end(session, (int)response.exit_code);
+        session->signum = (int)response.signum;
     }
-    free(out);
-    free(err);
-    if (signum > 0) {
-        runs_end(&session->runs);
-        end_by((int)signum);
-    }
+    response_free(&response);
 }
 
 static bool is_run(struct json frame)
@@ -282,5 +251,7 @@ int run_tool(const char *tool, const char *path, char *const *args)
     connection_next(&session.connection);
     close(session.signals);
     close(socket);
+    if (session.signum != 0)
+        end_by(session.signum);
     return session.status;
 }

@@ -216,9 +216,7 @@ def test_health_of_a_mad_plugin(agent: Agent, git: FakePlugin, answer: bytes) ->
     with git.accept() as peer:
         peer.receive()
         peer.send_bytes(answer) if answer else None
-    end = end_of(process)
-    assert (end.status, end.stdout) == (1, b"")
-    assert end.stderr.startswith(b"error: git plugin")
+    check_error(end_of(process))
 
 
 @settings(max_examples=40)
