@@ -182,3 +182,19 @@ async def test_the_agent_starts_when_every_plugin_can_be_used() -> None:
         await driver.sees("● running")
         backend.tell(newest=101)
         assert started == [True]
+
+
+async def test_the_most_urgent_request_is_chosen_until_the_operator_chooses() -> None:
+    urgent = request("urgent22", deadline=request().first, args=("push", "urgent"))
+    async with open_desk() as desk:
+        await desk.sees("1 request")
+        desk.backend.tell(requests=(request(), urgent))
+        await desk.sees("git push urgent")
+        await desk.press("d", "enter")
+        await desk.until(lambda: desk.backend.asked == [("deny", "urgent22", "")])
+        await desk.press("tab", "down", "up", "down")
+        sooner = request("sooner22", deadline=0.0, args=("push", "sooner"))
+        desk.backend.tell(requests=(request(), urgent, sooner))
+        await desk.sees("git push sooner")
+        await desk.press("d", "enter")
+        await desk.until(lambda: desk.backend.asked[-1] == ("deny", "k7m2p9qd", ""))

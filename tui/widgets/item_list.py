@@ -1,4 +1,8 @@
-"""A `LineList` over items held in memory; the cursor stays on its item when the items change."""
+"""A `LineList` over items held in memory.
+
+Once the operator has been in the list, the cursor stays on its item when the items change; before,
+it is on the first one.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,10 @@ class ItemList(LineList, Generic[Item]):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.items: Sequence[Item] = ()
+        self._visited = False
+
+    def on_focus(self) -> None:
+        self._visited = True
 
     def row(self, item: Item) -> Sequence[Cell]:
         raise NotImplementedError
@@ -38,7 +46,7 @@ class ItemList(LineList, Generic[Item]):
         self.items = items
         keys = [self.key(item) for item in items]
         self.count = len(items)
-        if old_key in keys:
+        if self._visited and old_key in keys:
             self.cursor = keys.index(old_key)
         now = self.current
         if (self.key(now) if now is not None else None) != old_key:
