@@ -125,7 +125,7 @@ static bool add_stdin(struct buffer *frame, const char *hook)
     bool read = !reads_stdin(hook) || read_whole(STDIN_FILENO, &input);
     if (read) {
         buffer_add_string(frame, ",\"stdin\":");
-        json_add_text(frame, input.data, input.size);
+        json_add_text(frame, input.size > 0 ? input.data : "", input.size);
     } else if (errno == E2BIG) {
         complain(0, "Do it in smaller steps.", "the %s hook got more than 4 MiB to read", hook);
     } else {
