@@ -189,6 +189,7 @@ async def _stop_left_over(home: Home) -> bool:
 def run_in_foreground(home: Home, workspace: Path, *, ready: Callable[[], None] | None = None) -> None:
     """Supervise until SIGINT or SIGTERM; log to stderr."""
     logging.basicConfig(format=_FORMAT, level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     asyncio.run(_until_signalled(Supervisor(home, workspace), ready))
 
 

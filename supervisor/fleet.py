@@ -159,7 +159,7 @@ class Fleet:
             self._journal.note("supervisor", managed.name, "Stopped.")
             self.changed()
         else:
-            self._crashed(managed, hung or _how(managed.name, found))
+            self._crashed(managed, hung or self._how(managed.name, found))
 
     def _crashed(self, managed: Managed, problem: str) -> None:
         now = time.monotonic()
@@ -168,6 +168,11 @@ class Fleet:
         loop = " It crashes again and again." if managed.life.looping else ""
         self._journal.note("supervisor", managed.name, f"{problem}{loop} {again}")
         self.changed()
+
+    def _how(self, name: str, found: Exit) -> str:
+        words = self._runtime.last_words(name)
+        last = f" Its last words: {words}" if words and found.code else ""
+        return f"{name} {found} (see: claude-container logs {name}).{last}"
 
     async def _end(self, managed: Managed) -> None:
         """Ask it to end, then tell it, then make it."""
@@ -241,10 +246,6 @@ async def _ended(instance: Instance, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _how(name: str, found: Exit) -> str:
-    return f"{name} {found} (see: claude-container logs {name})."
 
 
 def _loop_time(monotonic: float | None) -> float | None:

@@ -21,6 +21,8 @@ from pydantic import ValidationError
 
 from plugins.base.control import StartConfig
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.redact import redact
+from plugins.base.text import printable
 from supervisor import procfs
 from supervisor.files import make_private, replace_file
 from supervisor.home import Home
@@ -30,6 +32,7 @@ from supervisor.runtime import Exit
 PLUGIN = (sys.executable, "-P", "-m", "plugins.base")
 
 _LOG_BYTES = 4 * 1024 * 1024
+_LAST_WORDS = 4096  # bytes at the end of a log
 # Waits for a line before it becomes the plugin: its number is written down first. End of file: it ends.
 _GATE = 'cd -- "$1" && shift && read -r go && exec "$@" </dev/null'
 _PASSED_ON = ("LANG", "LANGUAGE", "TZ", "PYTHONPATH", "PYTHONHOME", "COVERAGE_PROCESS_START")
@@ -130,6 +133,15 @@ class ProcessRuntime:
     async def found(self) -> tuple[str, ...]:
         records = (self._home.run / "plugins").glob("*/process.json")
         return tuple(sorted(record.parent.name for record in records))
+
+    def last_words(self, plugin: str) -> str:
+        try:
+            with (self._home.logs / f"{plugin}.log").open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_WORDS))
+                lines = log.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        return redact(printable(lines[-1].strip()[:500])) if lines else ""
 
     async def close(self) -> None:
         for instance in self._instances:

@@ -69,5 +69,8 @@ class Runtime(Protocol):
     async def found(self) -> tuple[str, ...]:
         """The plugins that an earlier supervisor started, running or not."""
 
+    def last_words(self, plugin: str) -> str:
+        """The last line of its log: often why it ended. "" when there is none."""
+
     async def close(self) -> None:
         """Let go of what is held for running plugins; they go on."""

@@ -113,7 +113,7 @@ def reasons(home: Home) -> list[str]:
 async def reason_recorded(home: Home, text: str) -> None:
     """Wait until an event with this text in its reason is stored."""
     async with asyncio.timeout(20):
-        while not any(text in reason for reason in reasons(home)):
+        while not any(text in reason for reason in reasons(home)):  # noqa: ASYNC110 - another process writes
             await asyncio.sleep(0.01)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +17,8 @@ from supervisor.home import Home
 from supervisor.process_runtime import ProcessRuntime
 from supervisor.runtime import Exit
 from supervisor.start_config import StartConfigs
-from tests.supervisor.harness import scratch
 
 Place = tuple[Home, Path]
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    with scratch() as place:
-        yield place
 
 
 def runtime(place: Place, program: str) -> ProcessRuntime:
@@ -58,7 +51,9 @@ async def test_an_end_by_a_signal_is_seen_as_that(place: Place) -> None:
 async def test_it_runs_in_a_session_of_its_own_with_nothing_inherited_and_default_signals(
     place: Place,
 ) -> None:
-    instance = await runtime(place, WAIT).start(configs(place).make("tool"))
+    instance = await runtime(place, f"print('there', flush=True); {WAIT}").start(configs(place).make("tool"))
+    while not (place[0].logs / "tool.log").read_text():  # noqa: ASYNC110 - another process writes
+        await asyncio.sleep(0.01)
     assert os.getsid(instance.pid) == instance.pid
     links = {fd.name: os.readlink(fd) for fd in Path(f"/proc/{instance.pid}/fd").iterdir()}
     log = str(place[0].logs / "tool.log")
@@ -120,7 +115,7 @@ async def test_a_supervisor_that_dies_while_it_starts_a_plugin_leaves_nothing_ru
     monkeypatch.setattr(os, "posix_spawn", remember)
     with pytest.raises(ClaudeContainerError, match="tool cannot be started: cut short"):
         await runtime(place, WAIT).start(configs(place).make("tool"))
-    assert os.waitpid(spawned[0], 0)[1] != 0
+    assert os.waitpid(spawned[0], 0)[1] != 0  # noqa: ASYNC222
 
 
 async def test_a_log_that_has_grown_large_is_moved_away(place: Place) -> None:

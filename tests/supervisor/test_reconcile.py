@@ -26,7 +26,7 @@ CASES = [
     ("a crashed one waits", {"a"}, set(), {"a": WAITING}, Plan((), 100.5)),
     ("a crashed one that is held does not", {"a"}, {"a"}, {"a": WAITING}, Plan(())),
     ("until its time comes", {"a"}, set(), {"a": replace(WAITING, retry_at=100.0)}, Plan((Start("a"),))),
-    ("one that is being spawned is waited for", set(), set(), {"a": Life(process=Process.SPAWNING)}, Plan(())),
+    ("one being spawned is waited for", set(), set(), {"a": Life(process=Process.SPAWNING)}, Plan(())),
     ("one that is ending too", {"a"}, set(), {"a": Life(process=Process.ENDING)}, Plan(())),
     ("one that does not call has time", {"a"}, set(), {"a": DUMB}, Plan((), 100.0 + reconcile.SILENCE)),
     (

@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from tests.supervisor.harness import (
     plugin_when,
     reason_recorded,
     reasons,
-    scratch,
     status_when,
     supervised,
     tell,
@@ -32,12 +30,6 @@ from tests.supervisor.harness import (
 )
 
 Place = tuple[Home, Path]
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    with scratch() as place:
-        yield place
 
 
 async def test_a_plugin_with_a_policy_file_runs_and_enforces_it(place: Place) -> None:
@@ -173,7 +165,10 @@ async def test_a_plugin_that_crashes_again_and_again_is_shown_and_blocks_no_othe
     write_policy(home, "tool")
     async with supervised(*place) as client:
         plugin = await plugin_when(client, "crash", lambda p: p.state == "backoff")
-        assert plugin.reason == "crash ended with exit status 3 (see: claude-container logs crash)."
+        assert plugin.reason == (
+            "crash ended with exit status 3 (see: claude-container logs crash). "
+            "Its last words: crash: this is how it goes"
+        )
         assert plugin.retry_at is not None
         assert "this is how it goes" in (home.logs / "crash.log").read_text()
         await enforced(client, "tool")
