@@ -104,11 +104,7 @@ class Judge:
         return ruling
 
     def _deferred(self, operation: Operation, decision: Decision) -> bool:
-        return (
-            operation.layer is Layer.ARGV
-            and decision.approvable
-            and self._services.plugin.deferred(operation, decision)
-        )
+        return decision.approvable and self._services.plugin.deferred(operation, decision)
 
     async def _ask(self, operation: Operation, decision: Decision) -> Ruling:
         with self.deadline.paused() if self.deadline is not None else nullcontext():

@@ -26,6 +26,14 @@ class Expansion:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """git commands within another one, and why they could not be told."""
+
+    commands: tuple[GitCommand, ...] = ()
+    problem: str = ""
+
+
 def expand(command: GitCommand, aliases: Mapping[str, str], own: frozenset[str], depth: int = 0) -> Expansion:
     """Resolve a command. `aliases` maps lower-case names to values; `own` are git's subcommands."""
     seen: set[str] = set()
@@ -87,3 +95,19 @@ def _with_options(commands: tuple[tuple[str, ...], ...], arguments: tuple[str, .
             place = words.index(UNKNOWN)
             seen.append((*words[:place], *options, *words[place:]))
     return seen
+
+
+def nested(command: GitCommand) -> Found:
+    """The git commands in what a command is told to run: `rebase --exec`, `bisect run`, `submodule foreach`."""
+    if command.name == "rebase":
+        scripts = [option.value or "" for option in command.options if option.name == "exec"]
+    elif command.name == "bisect" and command.words[:1] == ("run",):
+        scripts = [shlex.join(command.arguments[1:])]
+    elif command.name == "submodule" and command.action == "foreach":
+        words = command.arguments[command.arguments.index("foreach") + 1 :]
+        scripts = [" ".join(word for word in words if word != "--recursive")]
+    else:
+        return Found()
+    scans = [scan(script) for script in scripts]
+    commands = tuple(parse(words) for each in scans for words in each.commands)
+    return Found(commands, next((each.problem for each in scans if each.problem), ""))

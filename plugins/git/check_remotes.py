@@ -1,7 +1,7 @@
 """Checks of where a command would connect to. Pure.
 
 The policy's `remotes` name what is allowed: "origin" is the pinned URL, anything else a pattern.
-In this version only repositories on this machine can be reached; the rest has to wait for the gateway.
+Without a gateway only repositories on this machine can be reached.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from plugins.base.model import Reason
 from plugins.base.text import printable
 from plugins.git import patterns
 from plugins.git.operation import Contact
+from plugins.git.urls import covers, parse_url
 
 if TYPE_CHECKING:
     from plugins.base.policy import Policy
@@ -37,11 +38,11 @@ def _contact(policy: Policy, operation: GitOperation, contact: Contact) -> Reaso
         return None
     if not any(_names(pattern, contact, operation) for pattern in allowed):
         return policy.reason(rule, *_not_allowed(operation, contact), approvable=False)
-    if not contact.path:
+    if not contact.path and not operation.gateway:
         return policy.reason(
             rule,
-            f"{printable(contact.url)} is reached over the network, which needs the gateway; "
-            "this version reaches only repositories on this machine.",
+            f"{printable(contact.url)} is reached over the network, which needs the gateway, and none runs; "
+            "without it only repositories on this machine can be reached.",
             "Work on, and ask the operator to push or fetch.",
             approvable=False,
         )
@@ -53,15 +54,20 @@ def _names(pattern: str, contact: Contact, operation: GitOperation) -> bool:
     if pattern == "origin":
         if operation.pinned_path:
             return contact.path == operation.pinned_path
-        return bool(operation.pinned_url) and contact.url == operation.pinned_url
+        return bool(operation.pinned_url) and _covers(pattern, contact, operation)
     local = pattern.removeprefix("file://")
     if not local.startswith("/"):
-        return not contact.path and patterns.matches(pattern, contact.url)
+        return not contact.path and _covers(pattern, contact, operation)
     if not contact.path:
         return False
     # What the operator wrote in full may lead through a link; a wildcard is for real paths alone.
     typed = contact.url.removeprefix("file://")
     return patterns.matches(local, contact.path) or ("*" not in local and local == typed)
+
+
+def _covers(pattern: str, contact: Contact, operation: GitOperation) -> bool:
+    url = parse_url(contact.url)
+    return url is not None and covers(pattern, url, operation.pinned_url)
 
 
 def _not_allowed(operation: GitOperation, contact: Contact) -> tuple[str, str]:

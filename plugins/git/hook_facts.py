@@ -18,7 +18,8 @@ INDEX_HOOKS = ("pre-commit", "pre-merge-commit", "pre-applypatch")
 MESSAGE_HOOKS = ("commit-msg", "applypatch-msg")
 JUDGED_HOOKS = ("pre-push", *INDEX_HOOKS, *MESSAGE_HOOKS)
 
-_MOST_UPDATES = 2000
+_MOST_REFS = 20_000
+_MOST_UPDATES = 2000  # of refs that move: each needs a look at the history
 _AT_ONCE = 4
 # What the repository could use to make a commit look like an ancestor of another: not used here.
 _TRUE_HISTORY = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null"}
@@ -58,9 +59,9 @@ async def _push(base: GitOperation, call: HookCall, look: Lookup, workspace: str
 async def _updates(stdin: bytes, look: Lookup) -> tuple[RefUpdate, ...]:
     """Read the hook's input: `<local ref> <local id> <remote ref> <remote id>` on each line."""
     lines = [line.split(" ") for line in text(stdin).split("\n") if line]
-    if len(lines) > _MOST_UPDATES:
+    if len(lines) > _MOST_REFS or sum(_moves(fields) for fields in lines) > _MOST_UPDATES:
         raise Denied(
-            f"This push would change {len(lines)} refs at once; at most {_MOST_UPDATES} can be judged.",
+            f"This push would change {len(lines)} refs at once; that is more than can be judged.",
             hint="Push fewer branches at a time.",
         )
     slots = asyncio.Semaphore(_AT_ONCE)
@@ -73,6 +74,11 @@ async def _updates(stdin: bytes, look: Lookup) -> tuple[RefUpdate, ...]:
             return RefUpdate(printable(ref), old, new, await fast_forward(old, new, look))
 
     return tuple(await asyncio.gather(*(update(fields) for fields in lines)))
+
+
+def _moves(fields: list[str]) -> bool:
+    """Whether an update is neither a creation nor a deletion."""
+    return len(fields) == 4 and bool(fields[1].strip("0")) and bool(fields[3].strip("0"))
 
 
 async def fast_forward(old: str, new: str, look: Lookup) -> bool | None:

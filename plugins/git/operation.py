@@ -42,6 +42,7 @@ class GitOperation(Operation):
     outside: str = ""  # a place outside the workspace that the command line takes for its repository
     pinned_url: str = ""  # origin, as it was when the workspace was first started
     pinned_path: str = ""  # the same as a real path, when it is on this machine
+    gateway: bool = False  # remotes on the network can be reached, and pushes are judged on the wire
     hook: str = ""  # name of the hook that asks
     files: tuple[File, ...] = ()  # pre-commit: what the index would record anew
     message: str | None = None  # commit-msg: the message, comments removed

@@ -17,13 +17,14 @@ from plugins.base.plugin import Command, HookCall, Invocation, Plugin, Runner
 from plugins.base.rules import ToolRules
 from plugins.git import access, addresses, details, environment, hook_facts, places, rules
 from plugins.git import refusal as native
-from plugins.git.aliases import expand
+from plugins.git.aliases import expand, nested
 from plugins.git.commandline import GitCommand, Globals, parse
 from plugins.git.lookup import Lookup
 from plugins.git.operation import Contact, GitOperation
 from plugins.git.private import PrivateFiles
-from plugins.git.push import Push, Repository, names_to_look_up, read_push
+from plugins.git.push import Repository, names_to_look_up, read_push
 from plugins.git.remotes import Remotes
+from plugins.git.rerouting import Rerouting
 from plugins.git.subcommands import HOOKLESS, KNOWN, NO_VERIFY, PAST_THE_RULES, REMOTE_USERS
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ class GitPlugin(Plugin):
     """git under policy."""
 
     rules_model: ClassVar[type[ToolRules]] = rules.GitRules
+    gateway: ClassVar[str] = "plugins.git.gateway"
 
     def __init__(self, config: StartConfig) -> None:
         super().__init__(config)
         self._files = PrivateFiles(Path(config.state) / "git")
+        self._rerouting = Rerouting(self._files.root, config.gateway, config.stream)
         self._own = KNOWN  # git's subcommands: never aliases
         self._programs: frozenset[str] = frozenset()  # `git-NAME` of others on the PATH: before aliases
         self._pinned_url = addresses.without_credentials(config.origin)
@@ -64,7 +67,12 @@ class GitPlugin(Plugin):
     def writable_paths(self, policy: Policy) -> tuple[str, ...]:
         return self._repositories(policy.remotes.push)
 
+    def connect_ports(self) -> tuple[int, ...]:
+        return self._rerouting.ports
+
     def _repositories(self, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if self.config.gateway:  # which alone reaches them
+            return ()
         return access.repositories(
             patterns, origin=self.config.origin, workspace=self.config.workspace, state=self.config.state
         )
@@ -73,8 +81,11 @@ class GitPlugin(Plugin):
         return environment.callers(super().environment(untrusted_environment), self._files)
 
     async def prepare(self, run: Runner) -> None:
-        """Learn which subcommands this git has: only other names can be aliases."""
+        """Learn which subcommands git has (only other names can be aliases), and where its programs are."""
         look = Lookup(run, self.config.workspace, environment.fixed(self._files))
+        if self.config.gateway:
+            exec_path = await look.line("--exec-path")
+            await asyncio.to_thread(self._rerouting.install, exec_path, self._files.shim)
         own = await look.lines("--list-cmds=builtins,main")
         if own:
             self._own = frozenset(own) | PAST_THE_RULES
@@ -84,11 +95,14 @@ class GitPlugin(Plugin):
 
     async def inspect(self, invocation: Invocation, policy: Policy, run: Runner) -> Operation:
         command = parse(invocation.argv)
-        outside = places.outside((command,), invocation.environment, invocation.cwd, self.config.workspace)
+        workspace = self.config.workspace
+        outside = places.outside((command,), invocation.environment, invocation.cwd, workspace)
         operation = GitOperation(
             self.tool, Layer.ARGV, invocation.argv, invocation.cwd, outside=outside,
             commands=(command,), runs=command, pinned_url=self._pinned_url, pinned_path=self._pinned_path,
+            gateway=bool(self.config.gateway),
         )  # fmt: skip
+        operation = _with_nested(operation, command)
         if outside or command.problem or command.globals.exec_path is not None or not command.name:
             return operation
         if command.name in self._own and command.name not in REMOTE_USERS:
@@ -112,6 +126,15 @@ class GitPlugin(Plugin):
             and operation.push_only
             and decision.approvable
             and all(reason.rule in _JUDGED_AGAIN for reason in decision.reasons)
+        ) or self._left_to_the_wire(operation, decision)
+
+    def _left_to_the_wire(self, operation: Operation, decision: Decision) -> bool:
+        """What a hook finds against refs that will be pushed, the gateway asks about, holding the commits."""
+        return (
+            bool(self.config.gateway)
+            and isinstance(operation, GitOperation)
+            and operation.hook == "pre-push"
+            and all(reason.rule in _JUDGED_AGAIN and reason.ref for reason in decision.reasons)
         )
 
     async def inspect_hook(
@@ -143,13 +166,14 @@ class GitPlugin(Plugin):
 
     async def _with_remotes(self, operation: GitOperation, look: Lookup) -> GitOperation:
         """Look up what pushes would change and where commands would connect to."""
-        pushes: list[Push] = []
+        pushes = list(operation.pushes)
         contacts: list[Contact] = []
+        nested_ones = nested(operation.runs).commands if operation.runs is not None else ()
         for command in operation.commands:
-            if command.name not in REMOTE_USERS or not _connects(command):
+            if command in nested_ones or command.name not in REMOTE_USERS or not _connects(command):
                 continue
-            words = command.globals.words if operation.script is not None else ()
-            place = replace(look, globals=Globals((*look.globals.words, *words)))
+            inner = command.globals if operation.script is not None else Globals()
+            place = replace(look, globals=_together(look.globals, inner))
             facts = await _facts(command, place)
             remotes = Remotes(place, facts, self.config.workspace)
             if command.name == "push":
@@ -182,6 +206,7 @@ class GitPlugin(Plugin):
         strips = script is None and runs.name in NO_VERIFY
         arguments = runs.without("verify") if strips else runs.arguments
         ours = environment.for_command(runs, invocation.environment, self._files, self._unchecked(policy))
+        ours |= self._rerouting.environment(invocation.command)
         words = (runs.name, *arguments) if runs.name else ()
         return Command(("git", *front, *words), ours)
 
@@ -205,6 +230,18 @@ class GitPlugin(Plugin):
         return native.refusal(operation, decision, request, note)
 
 
+def _with_nested(operation: GitOperation, command: GitCommand) -> GitOperation:
+    """Add the git commands that a command is told to run; their remotes are seen by the pre-push hook."""
+    found = nested(command)
+    pushes = tuple(read_push(each, Repository()) for each in found.commands if each.name == "push")
+    return replace(
+        operation,
+        commands=(*operation.commands, *found.commands),
+        pushes=(*operation.pushes, *pushes),
+        problem=operation.problem or found.problem,
+    )
+
+
 def _connects(command: GitCommand) -> bool:
     """Whether a command of the remote kind talks to one, or may."""
     if command.name == "config" or command.name == "subtree":
@@ -218,9 +255,19 @@ def _connects(command: GitCommand) -> bool:
     return True
 
 
+def _together(outer: Globals, inner: Globals) -> Globals:
+    """The options of git itself for a command within a shell alias: those of both."""
+    return replace(
+        outer,
+        words=(*outer.words, *inner.words),
+        directories=(*outer.directories, *inner.directories),
+    )
+
+
 async def _facts(command: GitCommand, look: Lookup) -> Repository:
     names = names_to_look_up(command) if command.name == "push" else ()
-    settings, branch, top, refs = await asyncio.gather(
-        look.settings(), look.branch(), look.top(), look.refs_named(names)
-    )
+    settings = await look.settings()
+    branch, top, refs = await asyncio.gather(look.branch(), look.top(), look.refs_named(names))
+    if command.name == "clone":  # works where it is called, not at the top of a repository around it
+        top = str(Path(look.cwd, *look.globals.directories))
     return Repository(branch, settings, refs, top)

@@ -10,6 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from plugins.git import patterns
+
+ORIGIN: Final = "origin"
 _DEFAULT_PORTS: Final = {"https": "443", "http": "80", "ssh": "22"}
 _URL: Final = re.compile(
     r"(?P<scheme>https?|ssh|git\+ssh|ssh\+git)://(?:(?P<user>[^/@#?\\\s]*)@)?(?P<host>[A-Za-z0-9.*-]+|\[[0-9A-Fa-f:]+\])"
@@ -64,6 +67,17 @@ def _remote(scheme: str, host: str, port: str | None, path: str) -> GitUrl | Non
         return GitUrl(scheme, host.lower() + suffix, path)
     # The port of an ssh server says nothing about where the same host speaks https.
     return GitUrl("https", host.lower(), path)
+
+
+def covers(pattern: str, url: GitUrl, origin: str) -> bool:
+    """Whether a pattern of `remotes` names the repository. `origin` is what "origin" stands for.
+
+    `*` stands for any text, but only behind the host.
+    """
+    named = parse_url(origin if pattern == ORIGIN else pattern)
+    if named is None or pattern == ORIGIN:
+        return named == url
+    return (named.scheme, named.host) == (url.scheme, url.host) and patterns.matches(named.path, url.path)
 
 
 def host_name(url: GitUrl) -> str:

@@ -18,14 +18,12 @@ import aiohttp
 from plugins.base.errors import Denied
 from plugins.base.policy import Policy
 from plugins.base.secrets import Secret
-from plugins.git import patterns
 from plugins.git.gateway.http_upstream import Authorization, HttpUpstream
 from plugins.git.gateway.local_upstream import LocalUpstream
 from plugins.git.gateway.upstream import Upstream
-from plugins.git.urls import GitUrl, host_name, parse_url
+from plugins.git.urls import ORIGIN, GitUrl, covers, host_name, parse_url
 
 _USER: Final = b"x-access-token:"  # what GitHub and its kin expect beside a token
-_ORIGIN: Final = "origin"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -80,15 +78,7 @@ class AllowedRemotes:
         return str(parse_url(self.origin) or "")
 
     def _names(self, allowed: Iterable[str], url: GitUrl) -> bool:
-        return any(self._is(pattern, url) for pattern in allowed)
-
-    def _is(self, pattern: str, url: GitUrl) -> bool:
-        named = parse_url(self.origin if pattern == _ORIGIN else pattern)
-        if named is None:
-            return False
-        if pattern == _ORIGIN:
-            return named == url
-        return (named.scheme, named.host) == (url.scheme, url.host) and patterns.matches(named.path, url.path)
+        return any(covers(pattern, url, self.origin) for pattern in allowed)
 
     def _allows(self, allowed: Iterable[str], text: str) -> bool:
         url = parse_url(text)
@@ -97,7 +87,7 @@ class AllowedRemotes:
     def _plain_allowed(self, url: GitUrl, allowed: Iterable[str]) -> bool:
         """Without encryption: on this machine, or where the operator wrote http:// in full."""
         return host_name(url) in _LOOPBACK or any(
-            pattern.startswith("http://") and self._is(pattern, url) for pattern in allowed
+            pattern.startswith("http://") and covers(pattern, url, self.origin) for pattern in allowed
         )
 
     def _authorization(self, text: str) -> Authorization | None:
@@ -115,9 +105,9 @@ class AllowedRemotes:
     def _named_closely(self, policy: Policy, url: GitUrl) -> bool:
         """Whether `remotes` names this repository or its owner: a whole host is fetched without it."""
         for pattern in (*policy.remotes.push, *policy.remotes.fetch):
-            if not self._is(pattern, url):
+            if not covers(pattern, url, self.origin):
                 continue
-            named = parse_url(self.origin if pattern == _ORIGIN else pattern)
+            named = parse_url(self.origin if pattern == ORIGIN else pattern)
             if named is not None and "*" not in named.path.partition("/")[0]:
                 return True
         return False
