@@ -59,6 +59,7 @@ class Enforcement:
         self._problem = "The plugin is starting."
         self._offer: SetPolicy | None = None
         self._wake = asyncio.Event()
+        self.settled = asyncio.Event()  # set once a worker stands, or the first one could not be started
         self._delay = _FIRST_DELAY
         self._started = 0.0
         self._retiring: set[asyncio.Task[None]] = set()
@@ -109,7 +110,6 @@ class Enforcement:
 
     async def run(self) -> None:
         """Keep a worker standing and take policies over, until cancelled."""
-        self._load_last_good()
         if self.policy is None:
             await self._first_offer()
         while True:
@@ -120,6 +120,7 @@ class Enforcement:
                 await self._replace_worker(self.policy)
             elif self._worker.lost().done():
                 self._lose_worker()
+            self.settled.set()
             if self._offer is not None:
                 continue
             await self._wake.wait()
@@ -155,7 +156,8 @@ class Enforcement:
         self._held.take(policy)
         self._changed(policy)
 
-    def _load_last_good(self) -> None:
+    def load_last_good(self) -> None:
+        """Enforce what the last process of this plugin enforced, if that was kept."""
         policy = self._held.last_good()
         if policy is not None:
             self._held.enforce(policy)

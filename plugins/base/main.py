@@ -67,15 +67,23 @@ class PluginProcess:
 
     async def run(self) -> None:
         """Serve until `stop`. Raises `ClaudeContainerError` when it cannot start."""
+        self._enforcement.load_last_good()
         self._server.start()
         log.info("The %s plugin listens on %s.", self._config.plugin, self._config.socket)
         async with asyncio.TaskGroup() as tasks:
             link = tasks.create_task(self._link.run())
             enforcement = tasks.create_task(self._enforcement.run())
+            accepting = tasks.create_task(self._accept_when_settled())
             await self._stopping.wait()
+            accepting.cancel()
             await self._end(enforcement)
             link.cancel()
         self._spool.close()
+
+    async def _accept_when_settled(self) -> None:
+        """A plugin that was just started lets callers wait for its first worker."""
+        await self._enforcement.settled.wait()
+        self._server.accept()
 
     async def _end(self, enforcement: asyncio.Task[None]) -> None:
         await self._server.stop()

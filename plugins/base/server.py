@@ -54,7 +54,7 @@ class Server:
     # ------------------------------------------------------------ the socket
 
     def start(self) -> None:
-        """Listen. Raises `ClaudeContainerError` when the socket cannot be there."""
+        """Listen; callers queue until `accept`. Raises `ClaudeContainerError` when that cannot be."""
         try:
             self._directory = os.open(
                 self._path.parent, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_RDONLY | os.O_CLOEXEC
@@ -67,7 +67,10 @@ class Server:
                 f"Cannot listen on {self._path}: {error.strerror or error}.",
                 hint="See that its directory is a real, writable one.",
             ) from error
-        self._loop.add_reader(self._listener, self._accept)
+
+    def accept(self) -> None:
+        """Serve those who wait, and those to come."""
+        self._resume()
 
     def _refuse_to_replace(self) -> None:
         """A socket left over may be replaced; one that somebody listens on, or anything else, not."""

@@ -263,7 +263,12 @@ async def plugin_for(
         process = PluginProcess(box.config, (plugin or plugin_class(tool))(box.config))
         running = asyncio.create_task(process.run())
         try:
-            await box.until_healthy()
+            healthy = asyncio.create_task(box.until_healthy())
+            await asyncio.wait([healthy, running], return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                healthy.cancel()
+                running.result()
+            await healthy
             assert not box.supervisor.applied[-1].problems
             yield box
         finally:
@@ -275,6 +280,7 @@ async def plugin_for(
 @asynccontextmanager
 async def plugin_process(box: Box) -> AsyncIterator[asyncio.subprocess.Process]:
     """A plugin in a process of its own; it is killed in the end if it still runs."""
+    box.supervisor.forget_state()
     start = box.root / "START.json"
     start.write_text(box.config.model_dump_json())
     process = await asyncio.create_subprocess_exec(

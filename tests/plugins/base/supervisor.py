@@ -35,7 +35,10 @@ WITHIN = 20.0  # seconds that anything may take before a test gives up
 
 
 class FakeSupervisor:
-    """Keeps all that plugins said. `on_ask` decides what a question is answered with."""
+    """Keeps all that plugins said; `ready` and `applied` since the last hello.
+
+    `on_hello` tells what to send after the welcome, `on_ask` what a question is answered with.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -101,6 +104,7 @@ class FakeSupervisor:
         match message:
             case Hello():
                 self.hellos.append(message)
+                self.forget_state()
                 self._link = link
                 for answer in (Welcome(), *self.on_hello(message)):
                     await self.send(answer)
@@ -153,6 +157,11 @@ class FakeSupervisor:
         await self.send(Stop())
 
     # ------------------------------------------------------------ waiting
+
+    def forget_state(self) -> None:
+        """Whatever was ready and applied: the next plugin has to say it itself."""
+        self.ready.clear()
+        self.applied.clear()
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until a message made the condition true."""
