@@ -98,7 +98,7 @@ def _with_options(commands: tuple[tuple[str, ...], ...], arguments: tuple[str, .
 
 
 def nested(command: GitCommand) -> Found:
-    """The git commands in what a command is told to run: `rebase --exec`, `bisect run`, `submodule foreach`."""
+    """The git commands that a command is told to run (rebase --exec, bisect run, submodule foreach)."""
     if command.name == "rebase":
         scripts = [option.value or "" for option in command.options if option.name == "exec"]
     elif command.name == "bisect" and command.words[:1] == ("run",):

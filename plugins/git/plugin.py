@@ -81,7 +81,7 @@ class GitPlugin(Plugin):
         return environment.callers(super().environment(untrusted_environment), self._files)
 
     async def prepare(self, run: Runner) -> None:
-        """Learn which subcommands git has (only other names can be aliases), and where its programs are."""
+        """Learn git's subcommands (only other names can be aliases), and where its programs are."""
         look = Lookup(run, self.config.workspace, environment.fixed(self._files))
         if self.config.gateway:
             exec_path = await look.line("--exec-path")
@@ -102,17 +102,16 @@ class GitPlugin(Plugin):
             commands=(command,), runs=command, pinned_url=self._pinned_url, pinned_path=self._pinned_path,
             gateway=bool(self.config.gateway),
         )  # fmt: skip
-        operation = _with_nested(operation, command)
         if outside or command.problem or command.globals.exec_path is not None or not command.name:
             return operation
         if command.name in self._own and command.name not in REMOTE_USERS:
-            return operation
+            return _with_nested(operation)
         look = Lookup(run, invocation.cwd, self._looking(invocation.environment), command.globals)
         if command.name not in self._own:
             operation = await self._resolve_alias(operation, command, look)
         if operation.problem or operation.outside or any(each.problem for each in operation.commands):
             return operation
-        return await self._with_remotes(operation, look)
+        return await self._with_remotes(_with_nested(operation), operation.commands, look)
 
     @classmethod
     def evaluate(cls, policy: Policy, operation: Operation) -> Decision:
@@ -164,13 +163,14 @@ class GitPlugin(Plugin):
             outside=places.outside(inner, {}, look.cwd, self.config.workspace),
         )
 
-    async def _with_remotes(self, operation: GitOperation, look: Lookup) -> GitOperation:
-        """Look up what pushes would change and where commands would connect to."""
+    async def _with_remotes(
+        self, operation: GitOperation, commands: tuple[GitCommand, ...], look: Lookup
+    ) -> GitOperation:
+        """Look up what pushes would change and where these commands would connect to."""
         pushes = list(operation.pushes)
         contacts: list[Contact] = []
-        nested_ones = nested(operation.runs).commands if operation.runs is not None else ()
-        for command in operation.commands:
-            if command in nested_ones or command.name not in REMOTE_USERS or not _connects(command):
+        for command in commands:
+            if command.name not in REMOTE_USERS or not _connects(command):
                 continue
             inner = command.globals if operation.script is not None else Globals()
             place = replace(look, globals=_together(look.globals, inner))
@@ -230,15 +230,17 @@ class GitPlugin(Plugin):
         return native.refusal(operation, decision, request, note)
 
 
-def _with_nested(operation: GitOperation, command: GitCommand) -> GitOperation:
-    """Add the git commands that a command is told to run; their remotes are seen by the pre-push hook."""
-    found = nested(command)
-    pushes = tuple(read_push(each, Repository()) for each in found.commands if each.name == "push")
+def _with_nested(operation: GitOperation) -> GitOperation:
+    """Add the git commands that commands are told to run; their remotes are seen by the pre-push hook."""
+    found = [nested(command) for command in operation.commands]
+    commands = tuple(command for each in found for command in each.commands)
+    pushes = tuple(read_push(command, Repository()) for command in commands if command.name == "push")
+    problem = next((each.problem for each in found if each.problem), "")
     return replace(
         operation,
-        commands=(*operation.commands, *found.commands),
+        commands=(*operation.commands, *commands),
         pushes=(*operation.pushes, *pushes),
-        problem=operation.problem or found.problem,
+        problem=operation.problem or problem,
     )
 
 

@@ -212,6 +212,35 @@ async def test_only_listed_commands_run_when_the_policy_lists_them(repository: B
     assert (await repository.judge("remote", "-v")).rules == {"allowed_subcommands"}
 
 
+async def test_a_command_that_runs_others_is_judged_for_them(repository: Box) -> None:
+    harmful = [
+        ["rebase", "-x", "git push --mirror", "main"],
+        ["bisect", "run", "git", "push", "--mirror"],
+        ["submodule", "foreach", "--recursive", "git push --mirror"],
+        ["submodule", "--quiet", "foreach", "git", "push", "--mir"],
+        ["-c", "alias.r=rebase -x 'git push --mirror'", "r", "main"],
+    ]
+    for argv in harmful:
+        assert (await repository.judge(*argv)).rules == {"allow_force_push", "allow_delete_remote"}, argv
+    harmless = [
+        ["rebase", "--exec=make test", "main"],
+        ["bisect", "run", "make", "push"],
+        ["submodule", "foreach", "git push origin claude/x; git status"],
+        ["submodule", "foreach", "git fetch"],
+    ]
+    for argv in harmless:
+        assert not (await repository.judge(*argv)).rules, argv
+
+
+async def test_relative_places_start_where_git_starts(repository: Box) -> None:
+    sub = repository.project / "sub" / "deep"
+    sub.mkdir(parents=True)
+    assert not (await repository.judge("clone", "../..", cwd=sub)).rules
+    assert (await repository.judge("clone", "../../..", cwd=sub)).rules == {"remotes.fetch"}
+    assert not (await repository.judge("-C", "deep", "clone", "../..", cwd=sub.parent)).rules
+    assert not (await repository.judge("push", "../upstream.git", "claude/x", cwd=sub)).rules
+
+
 async def test_local_commands_are_judged_without_starting_anything(repository: Box) -> None:
     for line in (
         "rev-parse HEAD",
