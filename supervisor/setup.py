@@ -9,7 +9,7 @@ import shutil
 
 from supervisor.assets import default_policies
 from supervisor.home import Home
-from supervisor.wrappers import install_client, install_wrapper, is_tool_name
+from supervisor.wrappers import install_client, install_wrapper, is_free_name
 
 
 def prepare_home(home: Home) -> list[str]:
@@ -30,6 +30,6 @@ def prepare_home(home: Home) -> list[str]:
     done += [
         f"Made the wrapper {home.cli / policy.stem}."
         for policy in sorted(home.config.glob("*.yaml"))
-        if is_tool_name(policy.stem) and install_wrapper(home, policy.stem)
+        if is_free_name(policy.stem) and install_wrapper(home, policy.stem)
     ]
     return done

@@ -5,23 +5,22 @@ Files that the operator put there (a wrapper script of their own) are never touc
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.policy_schema import is_tool_name
 from supervisor.assets import client_binary
 from supervisor.files import replace_file
 from supervisor.home import Home
 
 CLIENT: Final = "plugin-client"
-_TOOL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _RESERVED: Final = frozenset({"supervisor"})  # its log lies among those of the plugins
 
 
-def is_tool_name(name: str) -> bool:
-    """Whether a plugin can have this name: it becomes names of files."""
-    return bool(_TOOL_NAME.fullmatch(name)) and not _is_reserved(name)
+def is_free_name(name: str) -> bool:
+    """Whether a plugin can have this name: it is one of a tool, and none of our own."""
+    return is_tool_name(name) and not _is_reserved(name)
 
 
 def _is_reserved(name: str) -> bool:
@@ -30,10 +29,10 @@ def _is_reserved(name: str) -> bool:
 
 def check_tool_name(name: str) -> None:
     """Raise `ClaudeContainerError` when no plugin can have this name."""
-    if not _TOOL_NAME.fullmatch(name):
+    if not is_tool_name(name):
         raise ClaudeContainerError(
             f"{name!r} cannot be the name of a tool.",
-            hint="Use lower-case letters, digits, '.', '_' and '-', at most 64, the first a letter or digit.",
+            hint="Use letters, digits, and . _ + - after the first; at most 64 in all.",
         )
     if _is_reserved(name):
         raise ClaudeContainerError(f"The name {name!r} is taken.", hint="Choose the name of another tool.")

@@ -13,7 +13,7 @@ from plugins.base.policy import parse_policy
 from plugins.base.registry import plugin_class
 from supervisor import assets, wrappers
 from supervisor.home import Home
-from supervisor.wrappers import check_tool_name, install_client, install_wrapper, is_tool_name, remove_wrapper
+from supervisor.wrappers import check_tool_name, install_client, install_wrapper, is_free_name, remove_wrapper
 
 
 @pytest.fixture
@@ -109,21 +109,21 @@ def test_a_missing_directory_is_an_error_with_a_hint(tmp_path: Path) -> None:
     assert raised.value.hint
 
 
-@pytest.mark.parametrize("name", ["git", "npm", "gh", "7z", "apt-get", "python3.11", "a" * 64])
+@pytest.mark.parametrize("name", ["git", "npm", "gh", "7z", "c++", "R", "apt-get", "python3.11", "a" * 64])
 def test_names_of_tools(name: str) -> None:
     check_tool_name(name)
-    assert is_tool_name(name)
+    assert is_free_name(name)
 
 
 NO_NAMES = [
-    "", "Git", ".git", "-x", "a/b", "..", "a b", "a\n", "é", "a" * 65,
+    "", ".git", "-x", "a/b", "..", "a b", "a\n", "é", "a" * 65,
     "plugin-client", "plugin-client-2", "supervisor",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_names_that_no_tool_can_have(home: Home, name: str) -> None:
-    assert not is_tool_name(name)
+    assert not is_free_name(name)
     for action in (lambda: check_tool_name(name), lambda: install_wrapper(home, name)):
         with pytest.raises(ClaudeContainerError) as raised:
             action()
