@@ -100,6 +100,10 @@ class Worker:
         self._pidfd = os.pidfd_open(process.pid)
         self._loop.add_reader(self._pidfd, self._process_ended)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     @classmethod
     async def start(cls, spec: SandboxSpec, *, log: int | None = None) -> Worker:
         """Start a worker in its sandbox. Raises `WorkerError`.
