@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import pty
+
+import pytest
+
 from plugins.base.control import Answer, Ask
+from tests.plugins.base.supervisor import WITHIN
 from tests.plugins.git.box import DEFAULT_POLICY, native
 from tests.plugins.git.served import served
 from tests.plugins.git.test_hooks import own_hook
@@ -171,3 +178,30 @@ async def test_repositories_outside_are_reached_only_when_the_policy_names_them(
         assert done.exit_code == 0, done.stderr.decode()
         done = await here.git("clone", f"file://{here.upstream}", "copy2")
         assert done.exit_code == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "start"),
+    [
+        ([], {"PAGER": "sed s/^/from-PAGER:/"}, b"from-PAGER:"),
+        (["-c", "core.pager=sed s/^/configured:/"], {"PAGER": "false"}, b"configured:"),
+        (["-c", "pager.log=sed s/^/for-log:/"], {"PAGER": "false"}, b"for-log:"),
+        (["-c", "core.pager=false"], {"GIT_PAGER": "sed s/^/first:/"}, b"first:"),
+        (["-c", "core.pager=false", "--no-pager"], {}, b""),
+        (["-c", "core.pager=false"], {"GIT_PAGER": "cat"}, b""),
+    ],
+)
+async def test_at_a_terminal_the_callers_pager_shows_the_log(
+    arguments: list[str], environment: dict[str, str], start: bytes
+) -> None:
+    async with served() as here:
+        master, terminal = pty.openpty()
+        process = await asyncio.create_subprocess_exec(
+            str(here.box.root / "cli" / "git"), *arguments, "log", "--format=%s", cwd=here.project,
+            env={**here.environment, "TERM": "xterm", **environment}, stdin=terminal, stdout=terminal,
+        )  # fmt: skip
+        os.close(terminal)
+        async with asyncio.timeout(WITHIN):
+            await process.wait()
+        assert os.read(master, 4096) == start + b"First\r\n"
+        os.close(master)
