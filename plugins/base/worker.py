@@ -24,27 +24,32 @@ from plugins.base.worker_children import Commands
 from plugins.base.worker_spawn import Launcher, Refused
 from plugins.base.worker_wire import CHANNEL, Wire
 
-_IGNORED: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE)
+_IGNORED: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE)
 
 
 class Worker:
     """Waits for the server and for children, whichever comes."""
 
-    def __init__(self, wire: Wire, link: int, launcher: Launcher, children: int | None) -> None:
+    def __init__(self, wire: Wire, link: int, server: int, launcher: Launcher, children: int | None) -> None:
         self._wire = wire
+        self._server = server
         self._launcher = launcher
         self._commands = Commands(children)
-        self._died, died = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(died, warn_on_full_buffer=False)
+        self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        for signum in (signal.SIGCHLD, signal.SIGHUP):  # a child ended; the server did
+            signal.signal(signum, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         self._poll = select.poll()
         self._poll.register(link, select.POLLIN)
-        self._poll.register(self._died, select.POLLIN)
+        self._poll.register(self._woken, select.POLLIN)
 
     def serve(self) -> None:
-        """Work until the server closes the link, then end everything."""
+        """Work until the server closes the link or dies, then end everything.
+
+        Anything can send SIGHUP: only a new parent shows that the server is gone.
+        """
         try:
-            while self._step():
+            while os.getppid() == self._server and self._step():
                 pass
         finally:
             self._commands.end_all()
@@ -52,10 +57,10 @@ class Worker:
     def _step(self) -> bool:
         wait = self._commands.overdue(time.monotonic())
         ready = {descriptor for descriptor, _ in self._poll.poll(None if wait is None else wait * 1000 + 1)}
-        if self._died in ready:
-            ready.discard(self._died)
+        if self._woken in ready:
+            ready.discard(self._woken)
             with suppress(BlockingIOError):
-                os.read(self._died, 4096)
+                os.read(self._woken, 4096)
             for message in self._commands.reap():
                 self._wire.send(message)
         return not ready or self._obey()
@@ -114,7 +119,7 @@ def main(descriptor: int) -> None:
         return
     wire.send({"ready": _as_message(entered)})
     with suppress(ConnectionError):  # the server is gone: everything was ended
-        Worker(wire, descriptor, Launcher.for_spec(spec), children).serve()
+        Worker(wire, descriptor, request["parent"], Launcher.for_spec(spec), children).serve()
 
 
 def _prepare() -> int | None:

@@ -69,7 +69,7 @@ def enter(spec: SandboxSpec, parent: int) -> Entered:
     privileges.leave_session()
     privileges.forbid_core_files()
     kept = privileges.become(identity)
-    privileges.die_with(parent)
+    privileges.hear_of_the_end_of(parent)
     privileges.adopt_orphans()
     _check_reach(spec)
     privileges.forbid_new_privileges()

@@ -106,12 +106,13 @@ def _drop_capabilities() -> None:
     syscall(number, ctypes.byref(header), ctypes.byref(nothing))
 
 
-def die_with(parent: int) -> None:
-    """Be killed when the server is gone. Raises `ProcessLookupError` when it is gone already.
+def hear_of_the_end_of(parent: int) -> None:
+    """Get SIGHUP when the server is gone. Raises `ProcessLookupError` when it is gone already.
 
-    A change of user clears this, so it comes after `become`.
+    Not SIGKILL, which would leave the running commands to nobody. A change of user clears this, so it comes
+    after `become`.
     """
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
     if os.getppid() != parent:
         raise ProcessLookupError("the server ended while its worker was starting")
 

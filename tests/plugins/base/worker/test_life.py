@@ -94,14 +94,9 @@ asyncio.run(main(*sys.argv[1:]))
 
 async def test_a_worker_dies_with_its_server(place: Place) -> None:
     server = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        SERVER,
-        str(place.workspace),
-        str(place.private),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-    )
+        sys.executable, "-c", SERVER, str(place.workspace), str(place.private),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
     assert server.stdout is not None
     pid = int(await server.stdout.readline())
     pidfd = os.pidfd_open(pid)

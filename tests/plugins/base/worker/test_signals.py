@@ -9,10 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.base.workers import Bench, Line, talking, until_stopped
-    Bench,
-    Line,
-    talking,
-)
 
 
 async def test_a_signal_reaches_the_whole_group(bench: Bench) -> None:
