@@ -113,6 +113,14 @@ class Client:
     async def deny(self, id: str, reason: str = "") -> Request:
         return Request.model_validate(await self._call("deny", id=id, reason=reason))
 
+    async def undo(self, id: str) -> list[str]:
+        """Put back what an approved push took away; returns the refs."""
+        return [str(ref) for ref in await self._call("undo", id=id)]
+
+    async def renew_credentials(self, values: dict[str, str]) -> list[str]:
+        """Hand new values of credentials to the gateways; returns the names that were taken over."""
+        return [str(name) for name in await self._call("renew_credentials", values=values)]
+
     async def lockdown(self, on: bool, message: str = "") -> None:
         await self._call("lockdown", on=on, message=message)
 

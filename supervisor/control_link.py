@@ -29,6 +29,7 @@ from plugins.base.control import (
     Record,
     Stats,
     Stored,
+    Undone,
     Welcome,
 )
 from plugins.base.errors import ProtocolError
@@ -50,7 +51,7 @@ class Handler(Protocol):
     def unlinked(self, link: PluginLink, why: str) -> None:
         """The connection is gone. `why` is not empty when it was cut off."""
 
-    async def heard(self, link: PluginLink, message: Ready | Applied | Stats) -> None: ...
+    async def heard(self, link: PluginLink, message: Ready | Applied | Stats | Undone) -> None: ...
 
     def asked(self, link: PluginLink, ask: Ask) -> AsyncIterator[Answer]: ...
 
@@ -78,6 +79,15 @@ class PluginLink:
             self._outgoing.put_nowait(message)
         except asyncio.QueueFull:
             self.close()
+
+    async def told(self, seconds: float) -> bool:
+        """Wait until everything posted so far is on its way; False when the plugin does not take it."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._outgoing.join()
+        except TimeoutError:
+            return False
+        return True
 
     def close(self) -> None:
         self._connection.close()
@@ -140,6 +150,7 @@ class PluginLink:
         while True:
             message = await self._outgoing.get()
             await self._connection.send(message.model_dump_json().encode())
+            self._outgoing.task_done()
 
 
 class _Budget:

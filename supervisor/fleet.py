@@ -18,6 +18,7 @@ from typing import NoReturn
 from plugins.base.control import Stop
 from plugins.base.errors import ClaudeContainerError
 from supervisor import reconcile
+from supervisor.gateways import is_gateway
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal
@@ -71,7 +72,7 @@ class Fleet:
             ) from None
 
     def add(self, name: str) -> Managed:
-        """Take in a tool that has a policy file."""
+        """Take in a tool that has a policy file, or its gateway."""
         self.files.add(name)
         managed = self.plugins.setdefault(name, Managed(name))
         self.changed()
@@ -130,7 +131,8 @@ class Fleet:
 
     async def _start(self, managed: Managed) -> None:
         try:
-            await asyncio.to_thread(install_wrapper, self._home, managed.name)
+            if not is_gateway(managed.name):
+                await asyncio.to_thread(install_wrapper, self._home, managed.name)
             _remove_socket(self._home.plugin_socket(managed.name))
             instance = await self._runtime.start(self._configs.make(managed.name))
         except (ClaudeContainerError, OSError) as error:
@@ -191,7 +193,8 @@ class Fleet:
         del self.plugins[managed.name]
         _remove_socket(self._home.plugin_socket(managed.name))
         try:
-            remove_wrapper(self._home, managed.name)
+            if not is_gateway(managed.name):
+                remove_wrapper(self._home, managed.name)
         except (ClaudeContainerError, OSError) as error:
             self._hub.warn(f"wrapper {managed.name}", f"A wrapper cannot be removed: {error}")
         self._journal.note("supervisor", managed.name, "Removed: its policy file is gone.")

@@ -17,6 +17,7 @@ from plugins.base.errors import ClaudeContainerError, ToolMissing
 from supervisor.approvals import Approvals
 from supervisor.assets import example_policy
 from supervisor.fleet import Fleet, settled
+from supervisor.gateway_desk import GatewayDesk
 from supervisor.home import Home
 from supervisor.hub import Hub, Topic
 from supervisor.journal import Journal
@@ -33,7 +34,7 @@ from supervisor.wrappers import check_tool_name
 METHODS = frozenset(
     {
         "status", "start_plugin", "stop_plugin", "restart_plugin", "add_plugin", "remove_plugin", "requests",
-        "request", "approve", "deny", "lockdown", "save_policy", "shutdown",
+        "request", "approve", "deny", "lockdown", "save_policy", "shutdown", "undo", "renew_credentials",
     }
 )  # fmt: skip
 
@@ -49,7 +50,8 @@ class Operations:
 
     def __init__(
         self, home: Home, configs: StartConfigs, fleet: Fleet, keeper: PolicyKeeper, desk: PluginDesk,
-        approvals: Approvals, store: PolicyStore, journal: Journal, hub: Hub, *, version: str,
+        approvals: Approvals, store: PolicyStore, journal: Journal, hub: Hub, gateways: GatewayDesk,
+        *, version: str,
         runtime: Literal["process", "docker"], stop: Callable[[], None],
     ) -> None:  # fmt: skip
         self._home = home
@@ -61,6 +63,7 @@ class Operations:
         self._store = store
         self._journal = journal
         self._hub = hub
+        self._gateways = gateways
         self._fixed: dict[str, Any] = {
             "pid": os.getpid(), "version": version, "home": str(home.root), "runtime": runtime,
             "workspace": str(configs.workspace), "origin": configs.origin, "started": time.time(),
@@ -210,12 +213,23 @@ class Operations:
     async def deny(self, id: Short, reason: Short = "") -> Request:
         return self._approvals.deny(id, reason)
 
+    @validate_call
+    async def undo(self, id: Short) -> list[str]:
+        """Put back what the approved push of a request took away. Returns the refs."""
+        request = self._approvals.get(id)
+        return list(await self._gateways.undo(request))
+
+    @validate_call
+    async def renew_credentials(self, values: dict[Short, Short]) -> list[str]:
+        """Hand new values to the gateways that use them. Returns the names that were taken over."""
+        return list(self._gateways.renew(values))
+
     # ------------------------------------------------------------ everything
 
     @validate_call
     async def lockdown(self, on: bool, message: Short = "") -> None:
         default = "The operator has locked everything down."
-        self._desk.lock_down((message.strip() or default) if on else None)
+        await self._desk.lock_down((message.strip() or default) if on else None)
 
     async def shutdown(self) -> None:
         asyncio.get_running_loop().call_soon(self._stop)

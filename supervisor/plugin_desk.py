@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from plugins.base.control import Answer, Applied, Ask, Hello, Lockdown, Ready, Record, Stats
+from plugins.base.control import Answer, Applied, Ask, Hello, Lockdown, Ready, Record, Stats, Undone
 from supervisor import reconcile
 from supervisor.approvals import Approvals
 from supervisor.control_link import PluginLink
@@ -18,6 +19,7 @@ from supervisor.policy_keeper import PolicyKeeper
 from supervisor.state_db import StateDb
 
 _PENALTY = 10.0  # seconds in which a plugin that was cut off is not let in again
+_TELLING = 2.0  # seconds for a plugin to take in that everything is locked down
 _LOCKDOWN = "lockdown"
 
 
@@ -41,6 +43,7 @@ class PluginDesk:
         self._db = db
         self._barred: dict[str, float] = {}  # plugin -> until when, monotonic
         self.lockdown = db.get(_LOCKDOWN)
+        self.undone: list[Callable[[Undone], None]] = []  # who hears what became of an undo
 
     # ------------------------------------------------------------ connections
 
@@ -80,7 +83,7 @@ class PluginDesk:
 
     # ------------------------------------------------------------ messages
 
-    async def heard(self, link: PluginLink, message: Ready | Applied | Stats) -> None:
+    async def heard(self, link: PluginLink, message: Ready | Applied | Stats | Undone) -> None:
         managed = self._of(link)
         if managed is None:
             return
@@ -92,6 +95,9 @@ class PluginDesk:
                 await self._keeper.applied(managed, message)
             case Ready():
                 self._ready(managed, message)
+            case Undone():
+                for told in self.undone:
+                    told(message)
 
     def _ready(self, managed: Managed, message: Ready) -> None:
         managed.ready = message
@@ -115,7 +121,7 @@ class PluginDesk:
 
     # ------------------------------------------------------------ lockdown
 
-    def lock_down(self, message: str | None) -> None:
+    async def lock_down(self, message: str | None) -> None:
         """Refuse everything with this message, from now on and after a restart; None lifts it.
 
         A plugin that cannot be told is ended: the one started in its place is told first of all.
@@ -124,12 +130,17 @@ class PluginDesk:
         self.lockdown = message
         told = "Lifted the lockdown." if message is None else f"Locked down: {message}"
         self._journal.note("supervisor", "", told)
-        for managed in self._fleet.plugins.values():
-            if managed.link is not None:
-                managed.link.post(self._lockdown_message())
-            elif managed.instance is not None and message is not None:
-                managed.instance.kill()
         self._hub.changed("status")
+        await asyncio.gather(*map(self._tell_lockdown, list(self._fleet.plugins.values())))
+
+    async def _tell_lockdown(self, managed: Managed) -> None:
+        instance, link = managed.instance, managed.link
+        if link is not None:
+            link.post(self._lockdown_message())
+            if await link.told(_TELLING):
+                return
+        if instance is not None and self.lockdown is not None:
+            instance.kill()
 
     def _lockdown_message(self) -> Lockdown:
         return Lockdown(on=self.lockdown is not None, message=self.lockdown or "")

@@ -16,6 +16,7 @@ from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import policy_hash
 from supervisor import policy_state
 from supervisor.fleet import Fleet
+from supervisor.gateways import gateway_of, is_gateway, tool_of
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal
@@ -63,12 +64,13 @@ class PolicyKeeper:
                 self._leave(name)
                 return
             file = await asyncio.to_thread(self._store.read, name)
-            new = name not in self._fleet.files
-            managed = self._fleet.add(name)
-            if new:
-                await self._recall(managed)
-            self._take(managed, file)
-        self.send(managed)
+            for each in _processes(name):
+                new = each not in self._fleet.files
+                managed = self._fleet.add(each)
+                if new:
+                    await self._recall(managed)
+                self._take(managed, file)
+                self.send(managed)
 
     def send(self, managed: Managed) -> None:
         """Send the plugin what it should enforce, when it does not."""
@@ -98,7 +100,8 @@ class PolicyKeeper:
         """The file was removed on purpose: nobody waits for it to come back."""
         async with self._locks[name]:
             if not self._exists(name):
-                self._fleet.discard(name)
+                for each in _processes(name):
+                    self._fleet.discard(each)
 
     def _exists(self, name: str) -> bool:
         path = self._home.policy_file(name)
@@ -116,7 +119,7 @@ class PolicyKeeper:
 
     async def _recall(self, managed: Managed) -> None:
         try:
-            good = await asyncio.to_thread(self._store.last_good, managed.name)
+            good = await asyncio.to_thread(self._store.last_good, tool_of(managed.name))
         except ClaudeContainerError as error:
             self._hub.warn(f"policy {managed.name}", error.message)
             return
@@ -137,6 +140,8 @@ class PolicyKeeper:
         if text is None:
             return
         managed.policy = policy_state.with_good(managed.policy, text)
+        if is_gateway(managed.name):  # the tool's own plugin tells, and keeps the history
+            return
         name = policy_hash(text)
         who = "operator" if self._saved.get(managed.name) == name else "edit of the file"
         self._journal.note(
@@ -156,3 +161,9 @@ class PolicyKeeper:
     def _told(self) -> None:
         self._fleet.changed()
         self._hub.changed("policy")
+
+
+def _processes(tool: str) -> tuple[str, ...]:
+    """What goes by the tool's policy: its plugin and, if it has one, its gateway."""
+    gateway = gateway_of(tool)
+    return (tool,) if gateway is None else (tool, gateway)

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from supervisor.home import Home
 from supervisor.runtime import Exit
 
 # -P: the working directory never becomes a place that Python imports from.
-PLUGIN = (sys.executable, "-P", "-m", "plugins.base")
+PYTHON = (sys.executable, "-P", "-m")
 
 _LOG_BYTES = 4 * 1024 * 1024
 _LAST_WORDS = 4096  # bytes at the end of a log
@@ -96,12 +97,23 @@ def _reap(pidfd: int) -> Exit:
 
 
 class ProcessRuntime:
-    """See `supervisor.runtime.Runtime`. `command` is what is run, with the start file as its argument."""
+    """See `supervisor.runtime.Runtime`.
+
+    `command` is what is run in place of a plugin's module, with the start file as its argument.
+    `credentials` gives what a plugin gets in its environment beside the usual.
+    """
 
     name: Literal["process"] = "process"
 
-    def __init__(self, home: Home, *, command: tuple[str, ...] = PLUGIN) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        command: tuple[str, ...] = (),
+        credentials: Callable[[str], dict[str, str]] = lambda _: {},
+    ) -> None:
         self._home = home
+        self._credentials = credentials
         self._command = command
         self._instances: set[ProcessInstance] = set()
 
@@ -159,11 +171,12 @@ class ProcessRuntime:
         make_private(directory)
         start_file = directory / "start.json"
         replace_file(start_file, config.model_dump_json(indent=1).encode(), mode=0o600)
-        command = (*self._command, str(start_file))
+        command = (*(self._command or (*PYTHON, config.module)), str(start_file))
+        environment = {**_environment(config), **self._credentials(config.plugin)}
         log = _open_log(self._home.logs / f"{config.plugin}.log")
         reader, writer = os.pipe()
         try:
-            pid = _start_behind_gate(command, directory, reader, log, _environment(config))
+            pid = _start_behind_gate(command, directory, reader, log, environment)
             found = procfs.stat(pid)
             identity = _identity(pid, found.start if found else 0)
             replace_file(directory / "process.json", json.dumps(identity).encode(), mode=0o600)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,10 @@ from supervisor.api import ApiServer
 from supervisor.approvals import Approvals
 from supervisor.audit.store import AuditStore
 from supervisor.control_server import ControlServer
+from supervisor.credentials import Credentials
 from supervisor.fleet import Fleet
+from supervisor.gateway_desk import GatewayDesk
+from supervisor.gateways import SUFFIX, Doors, doors
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal
@@ -75,12 +79,19 @@ class Supervisor:
     async def _supervise(
         self, workspace: Path, db: StateDb, audit: AuditStore, ready: Callable[[], None]
     ) -> None:
-        runtime = ProcessRuntime(self._home) if self._runtime == "process" else self._runtime
+        credentials = Credentials(PolicyStore(self._home))
+        credentials.take()
+        runtime = self._runtime
+        if runtime == "process":
+            runtime = ProcessRuntime(self._home, credentials=credentials.environment)
         hub = Hub()
         configs = await asyncio.to_thread(_configs, self._home, workspace, db, hub)
+        configs = replace(configs, doors=await _doors(runtime, db))
         try:
             async with asyncio.TaskGroup() as group:
-                parts = _Parts(self._home, configs, runtime, db, audit, hub, Tasks(group), self.request_stop)
+                parts = _Parts(
+                    self._home, configs, runtime, db, audit, hub, Tasks(group), credentials, self.request_stop
+                )  # fmt: skip
                 await parts.start(group, ready)
                 await self._stopping.wait()
                 await parts.stop()
@@ -95,7 +106,7 @@ class _Parts:
 
     def __init__(
         self, home: Home, configs: StartConfigs, runtime: Runtime, db: StateDb, audit: AuditStore, hub: Hub,
-        tasks: Tasks, stop: Callable[[], None],
+        tasks: Tasks, credentials: Credentials, stop: Callable[[], None],
     ) -> None:  # fmt: skip
         store = PolicyStore(home)
         self._home = home
@@ -110,6 +121,7 @@ class _Parts:
         self.desk = PluginDesk(self.fleet, self.keeper, self.approvals, self.journal, hub, db)
         self.operations = Operations(
             home, configs, self.fleet, self.keeper, self.desk, self.approvals, store, self.journal, hub,
+            GatewayDesk(self.fleet, self.desk, credentials, self.journal),
             version=_version(), runtime=runtime.name, stop=stop,
         )  # fmt: skip
         self._services: list[asyncio.Task[Any]] = []
@@ -175,6 +187,19 @@ def _configs(home: Home, workspace: Path, db: StateDb, hub: Hub) -> StartConfigs
             "was first started: only that one is the policy's origin.",
         )
     return StartConfigs(home, workspace, path, origin, git_config(path))
+
+
+async def _doors(runtime: Runtime, db: StateDb) -> Callable[[str], Doors]:
+    """Where each tool's gateway listens: looked up once, the same for all that is started."""
+    found = await runtime.found()
+    known: dict[str, Doors] = {}
+
+    def of(tool: str) -> Doors:
+        if tool not in known:
+            known[tool] = doors(tool, db, running=tool + SUFFIX in found)
+        return known[tool]
+
+    return of
 
 
 def _version() -> str:

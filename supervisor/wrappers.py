@@ -12,6 +12,7 @@ from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy_schema import is_tool_name
 from supervisor.assets import client_binary
 from supervisor.files import replace_file
+from supervisor.gateways import is_gateway
 from supervisor.home import Home
 
 CLIENT: Final = "plugin-client"
@@ -24,7 +25,7 @@ def is_free_name(name: str) -> bool:
 
 
 def _is_reserved(name: str) -> bool:
-    return name.startswith(CLIENT) or name in _RESERVED
+    return name.startswith(CLIENT) or name in _RESERVED or is_gateway(name)
 
 
 def check_tool_name(name: str) -> None:

@@ -33,7 +33,7 @@ def remote(request: pytest.FixtureRequest, gateway: Gateway) -> str:
 
 def _blind(gateway: Gateway, name: str) -> str:
     text = (gateway.rerouting.root / "exec" / name).read_text()
-    return text.replace("if (cd -P", "if false && (cd -P")
+    return text.replace('[ -f "$mine" ]', "false")
 
 
 async def test_push_and_fetch_reach_the_gateway(gateway: Gateway, remote: str) -> None:
