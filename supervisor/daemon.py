@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ from supervisor.workspace import checked
 
 log = logging.getLogger(__name__)
 
-_READY, _HEALTHY, _ENDING = 30.0, 20.0, 60.0  # seconds
+_READY, _HEALTHY, _ENDING, _LEAVING = 30.0, 20.0, 60.0, 2.0  # seconds
 _LOG_BYTES = 4 * 1024 * 1024
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -45,6 +46,7 @@ def start_in_background(home: Home, workspace: Path) -> Status:
     try:
         status = asyncio.run(_settled(home))
     except NotRunning:
+        _wait_for_lock(home)
         _spawn(home, workspace)
         status = asyncio.run(_settled(home))
     if status.workspace != str(workspace):
@@ -54,6 +56,14 @@ def start_in_background(home: Home, workspace: Path) -> Status:
         )
     _check_health(status)
     return status
+
+
+def _wait_for_lock(home: Home) -> int | None:
+    """A supervisor that does not answer may be about to end: give it a moment. Returns who has the lock."""
+    deadline = time.monotonic() + _LEAVING
+    while (pid := lock.holder(home.lock_file)) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return pid
 
 
 def _spawn(home: Home, workspace: Path) -> None:
@@ -142,7 +152,7 @@ def stop(home: Home) -> bool:
     try:
         asyncio.run(_shut_down(home))
     except NotRunning:
-        pid = lock.holder(home.lock_file)
+        pid = _wait_for_lock(home)
         if pid is not None:
             raise ClaudeContainerError(
                 f"A supervisor (pid {pid}) has this home, but does not answer.",

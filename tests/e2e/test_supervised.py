@@ -190,7 +190,8 @@ def test_the_plugin_goes_on_without_its_supervisor_and_nothing_is_lost_or_double
     os.kill(before.pid, signal.SIGKILL)
     for number in range(5):
         assert site.agent("git", "rev-parse", f"HEAD~0{'^{}' * number}").returncode == 0
-    assert site.agent("git", "push", "origin", "+main").returncode != 0
+    site.native("commit", "-q", "--allow-empty", "-m", "second")
+    assert site.agent("git", "push", "origin", "main").returncode != 0
     after = daemon.start_in_background(site.home, site.project)
     assert after.pid != before.pid
     assert after.plugins[0].pid == before.plugins[0].pid
@@ -230,14 +231,16 @@ def test_any_tool_is_plugged_in_and_taken_away_while_others_run(site: Site) -> N
     site.ask(lambda client: client.remove_plugin("make"))
     assert not os.path.lexists(site.home.cli / "make")
     assert not site.home.plugin_socket("make").exists()
-    status = site.status()
-    assert [(plugin.name, plugin.pid) for plugin in status.plugins] == [("git", pid)]
+    plugins = {plugin.name: plugin.pid for plugin in site.status().plugins}
+    assert "make" not in plugins
+    assert plugins["git"] == pid
 
 
 def test_lockdown_refuses_everything_with_a_message(site: Site) -> None:
     site.ask(lambda client: client.lockdown(True, "Back at two."))
-    refused = site.agent("git", "status")
-    assert refused.returncode != 0
+    while (refused := site.agent("git", "status")).returncode == 0:
+        pass  # it was told, and takes it over in a moment
     assert "Back at two." in refused.stderr
     site.ask(lambda client: client.lockdown(False))
-    assert site.agent("git", "status").returncode == 0
+    while site.agent("git", "status").returncode != 0:
+        pass
