@@ -112,12 +112,12 @@ def deny(home: Home, request_id: str, reason: str) -> None:
 @pass_home
 def watch(home: Home) -> None:
     """Attach as an operator: print each new request, while blocked commands wait for an answer."""
-    click.echo("Attached: blocked commands now wait for an answer. Ctrl-C detaches.", err=True)
     asyncio.run(_watch(home))
 
 
 async def _watch(home: Home) -> None:
     client = await Client.connect(home, operator=True)
+    click.echo("Attached: blocked commands now wait for an answer. Ctrl-C detaches.", err=True)
     seen: set[str] = set()
     try:
         _print_new(await client.requests(), seen)

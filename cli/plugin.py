@@ -14,7 +14,7 @@ from plugins.base.registry import plugin_class
 from supervisor.assets import example_policy
 from supervisor.home import Home
 from supervisor.status import PluginStatus
-from supervisor.wrappers import check_tool_name
+from supervisor.wrappers import check_tool_name, remove_wrapper
 
 pass_home = click.make_pass_decorator(Home)
 
@@ -93,6 +93,7 @@ def _policy_text(name: str, file: Path | None, block: tuple[str, ...]) -> str:
 @pass_home
 def remove(home: Home, name: str) -> None:
     """Take the plugin NAME away: it stops, its wrapper and its policy file go."""
+    check_tool_name(name)
     path = home.policy_file(name)
     if not path.exists():
         raise ClaudeContainerError(f"There is no plugin {name!r}.", hint="See: claude-container plugin list")
@@ -103,6 +104,7 @@ def remove(home: Home, name: str) -> None:
 
     if ask_if_running(home, removal) is None:
         path.unlink()
+        remove_wrapper(home, name)
     click.echo(f"Removed {name}. Its policies stay in: claude-container policy history {name}")
 
 
