@@ -80,8 +80,9 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.setblocking(False)
+        self._descriptor = self._ours.fileno()  # the loop is quicker with numbers than with sockets
         self._conversations: set[asyncio.Task[None]] = set()
-        self._loop.add_reader(self._ours, self._readable)
+        self._loop.add_reader(self._descriptor, self._readable)
 
     @property
     def theirs(self) -> int:
@@ -103,7 +104,7 @@ class Channel:
             await asyncio.wait(self._conversations)
 
     def _stop_reading(self) -> None:
-        self._loop.remove_reader(self._ours)
+        self._loop.remove_reader(self._descriptor)
 
     # ------------------------------------------------------------ conversations
 
