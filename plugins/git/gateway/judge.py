@@ -14,6 +14,7 @@ from plugins.base.errors import Denied
 from plugins.base.model import Decision, Layer, Reason, Verdict
 from plugins.base.policy import Policy
 from plugins.base.records import About, Recorder, safe_args
+from plugins.base.stats import Counters
 from plugins.base.text import printable
 from plugins.git import patterns, rules
 from plugins.git.gateway.backup import Backups
@@ -24,6 +25,7 @@ from plugins.git.gateway.receive_pack import Refusal
 from plugins.git.operation import GitOperation
 from plugins.git.refusal import label
 
+_REFUSED: Final = (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED)
 HOOK_NAME: Final = "receive-pack"  # how an operation says that the wire itself was read
 
 
@@ -38,6 +40,9 @@ class Desk(Protocol):
 
     @property
     def recorder(self) -> Recorder: ...
+
+    @property
+    def counters(self) -> Counters: ...
 
     def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking: ...
 
@@ -119,6 +124,7 @@ class WireJudge:
     def _record(
         self, push: Judged, decision: Decision, verdict: Verdict, *, request: str = "", reason: str = ""
     ) -> None:
+        self.desk.counters.blocked += verdict in _REFUSED
         self.desk.recorder.decision(
             self._about(push), Layer.WIRE, verdict, self._operation(push), decision,
             reason=reason, request=request,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -57,6 +58,7 @@ log = logging.getLogger(__name__)
 
 TOOL: Final = "git"
 CREDENTIALS: Final = "CLAUDE_CONTAINER_CREDENTIALS"  # names of the variables that hold secrets
+_COMMAND: Final = re.compile("[0-9a-f]{32}")  # as the worker says; it proves nothing
 _MAX_PACK: Final = 2 << 30  # bytes
 _FLUSH_WITHIN: Final = 3.0
 _CONNECT_WITHIN: Final = 30.0
@@ -74,7 +76,7 @@ class GatewayProcess:
         self._started = time.time()
         self._stopping = asyncio.Event()
         self._spool = Spool.open(state / "spool")
-        self._counters = Counters()
+        self.counters = Counters()
         self._lockdown: str | None = None
         self._link = ControlLink(config.control, self._spool, self)
         self._held = PolicyHolder(TOOL, GitRules, state / "policy.yaml", self._link.post)
@@ -94,11 +96,12 @@ class GatewayProcess:
         return self._lockdown
 
     def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking:
-        return Asking(self._link, self.recorder, self._counters, say)
+        return Asking(self._link, self.recorder, self.counters, say)
 
     def judge(self, command: str) -> Judge:
-        self._counters.commands += 1
-        return WireJudge(self, TOOL, command, self._histories, self._backups)
+        self.counters.commands += 1
+        claimed = command if _COMMAND.fullmatch(command) else ""
+        return WireJudge(self, TOOL, claimed, self._histories, self._backups)
 
     # ------------------------------------------------------------ life
 
@@ -170,7 +173,7 @@ class GatewayProcess:
         return [Ready(isolation=Isolation(), tool=f"gateway with {names}")]
 
     def stats(self) -> Message:
-        return self._counters.snapshot(self._spool.pending)
+        return self.counters.snapshot(self._spool.pending)
 
     def set_policy(self, message: SetPolicy) -> None:
         try:

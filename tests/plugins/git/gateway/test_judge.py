@@ -46,6 +46,7 @@ class Desk:
     lockdown: str | None = None
     answers: list[Answer | None] = field(default_factory=lambda: [None])
     asked: list[Ask] = field(default_factory=list)
+    counters: Counters = field(default_factory=Counters)
 
     @property
     def policy(self) -> Policy | None:
@@ -60,7 +61,7 @@ class Desk:
         return Recorder("git", self.spool)
 
     def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking:
-        return Asking(self, self.recorder, Counters(), say)  # type: ignore[arg-type]
+        return Asking(self, self.recorder, self.counters, say)  # type: ignore[arg-type]
 
     up = True
 
@@ -187,6 +188,7 @@ async def test_every_other_answer_is_a_no_that_says_why(
     assert not allowed
     assert told in remarks
     assert desk.verdicts() == [(verdict, "blocked_branches")]
+    assert desk.counters.blocked == 1
 
 
 async def test_what_no_one_may_approve_is_not_asked(judge: WireJudge, desk: Desk, tmp_path: Path) -> None:
