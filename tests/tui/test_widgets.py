@@ -63,6 +63,14 @@ def test_large_numbers_fit_their_column(number: int, expected: str) -> None:
     assert told.short_number(number) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.84, "0.8 ms"), (31.2, "31 ms"), (999.4, "999 ms"), (1500, "1.5 s"), (90_000, "90 s")],
+)
+def test_durations_fit_their_column(value: float, expected: str) -> None:
+    assert told.milliseconds(value) == expected
+
+
 def test_a_countdown_never_goes_below_zero() -> None:
     assert told.countdown(100.0, 11.0) == "1:29"
     assert told.countdown(100.0, 500.0) == "0:00"

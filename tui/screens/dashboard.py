@@ -194,7 +194,8 @@ def _note(plugin: PluginStatus | None) -> tuple[str, Tone]:
         first = f"✖ {plugin.policy.problems[0]}" + (f"  (and {more} more)" if more else "")
         return first, "bad"
     if plugin.reason:
-        return f"▲ {plugin.name}: {plugin.reason}", "warn"
+        again = "  (r tries again)" if plugin.state == "crash-loop" else ""
+        return f"▲ {plugin.name}: {plugin.reason}{again}", "warn"
     if plugin.state == "running" and plugin.isolation.missing:
         return f"◐ {plugin.name} runs without: {'; '.join(plugin.isolation.missing)}", "warn"
     return "", "plain"

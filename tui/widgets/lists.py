@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class PluginList(ItemList[PluginStatus]):
     resting = True
     columns = (
-        Column("plugin", 8, 9),
+        Column("plugin", 11, 9),
         Column("state", 12, 9),
         Column("policy", 10, 8),
         Column("isolation", 9, 7),
         Column("cmd/s", 5, 5, right=True),
-        Column("p50", 7, 4, right=True),
-        Column("p95", 7, 6, right=True),
+        Column("p50", 6, 4, right=True),
+        Column("p95", 6, 6, right=True),
         Column("cmds", 6, 6, right=True),
         Column("blocked", 7, 7, right=True),
         Column("up", 4, 3, right=True),
