@@ -51,9 +51,10 @@ async def _arriving(update: RefUpdate, objects: Repository, parents: Parents) ->
     new = _between(update.new, update.old, parents)
     if not new:
         return "No new commits: the remote has all of them."
-    shown = (await _said(objects, "show", "-s", _LINE, *new[:_MOST_COMMITS])).rstrip()
+    # Not `show`: it wants the parents too, and the last one is on the remote alone.
+    lines = await _said(objects, "log", "--no-walk=unsorted", "--no-patch", _LINE, *new[:_MOST_COMMITS])
     more = f"\n... and {len(new) - _MOST_COMMITS} more" if len(new) > _MOST_COMMITS else ""
-    return f"Commits that would arrive ({len(new)}):\n{shown}{more}"
+    return f"Commits that would arrive ({len(new)}):\n{lines.rstrip()}{more}"
 
 
 def _between(new: str, old: str, parents: Parents) -> list[str]:
