@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Literal
 
 import click
 
@@ -78,8 +79,8 @@ def _print_request(request: Request) -> None:
     for update in request.updates:
         kind = "fast-forward" if update.fast_forward else "not a fast-forward"
         click.echo(f"  {printable(update.ref)}  {update.old[:12]} -> {update.new[:12]}  {kind}")
-    for line in request.details.splitlines():
-        click.echo(printable(line.replace("\t", "        ")))
+    for detail in request.details.splitlines():
+        click.echo(printable(detail.replace("\t", "        ")))
 
 
 @approvals.command()
@@ -90,7 +91,7 @@ def _print_request(request: Request) -> None:
 @pass_home
 def approve(home: Home, request_id: str, minutes: float | None) -> None:
     """Let exactly this operation through, once (or for --minutes)."""
-    mode = "time" if minutes else "once"
+    mode: Literal["once", "time"] = "time" if minutes else "once"
     request = ask(home, lambda client: client.approve(request_id, mode, minutes))
     if request.state == "granted":
         click.echo(f"Approved {request.id}: the next try passes, until {clock(request.grant_until)}.")

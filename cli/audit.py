@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -18,10 +20,11 @@ from supervisor.home import Home
 
 pass_home = click.make_pass_decorator(Home)
 
+F = TypeVar("F", bound=Callable[..., object])
 _REFUSED = (Verdict.BLOCKED, Verdict.HELD, Verdict.DENIED, Verdict.EXPIRED, Verdict.ERROR)
 
 
-def filter_options(command):  # type: ignore[no-untyped-def]
+def filter_options(command: F) -> F:
     """The options that narrow down rows, the same for list and export."""
     for option in (
         click.option("--plugin", default="", help="Only this plugin."),

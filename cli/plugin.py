@@ -12,6 +12,7 @@ from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import parse_policy
 from plugins.base.registry import plugin_class
 from supervisor.assets import example_policy
+from supervisor.client import Client
 from supervisor.home import Home
 from supervisor.status import PluginStatus
 from supervisor.wrappers import check_tool_name, remove_wrapper
@@ -98,7 +99,7 @@ def remove(home: Home, name: str) -> None:
     if not path.exists():
         raise ClaudeContainerError(f"There is no plugin {name!r}.", hint="See: claude-container plugin list")
 
-    async def removal(client):  # type: ignore[no-untyped-def]
+    async def removal(client: Client) -> bool:
         await client.remove_plugin(name)
         return True
 
