@@ -127,7 +127,7 @@ def test_an_agents_day(site: Site) -> None:
     assert "! [remote rejected]" in refused.stderr
     assert "blocked_branches" in refused.stderr
     assert site.upstream_ref("refs/heads/main") == before
-    rows = site.rows_when(lambda rows: any(row.event.request for row in rows), text="head:main")
+    rows = site.rows_when(lambda rows: any(row.event.request for row in rows), text="protected branch")
     assert rows[-1].event.rule == "blocked_branches"
     status = site.status()
     assert (status.requests_open, status.origin) == (1, str(site.upstream))
