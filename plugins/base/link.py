@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 _FIRST_DELAY: Final = 0.05  # seconds
 _LONGEST_DELAY: Final = 2.0
 _WELCOME_WITHIN: Final = 10.0
-_GATHERING: Final = 0.02  # records that come within this time go out together
+_GATHERING: Final = 0.04  # records that come within this time go out together
 _STATS_EVERY: Final = 1.0
 
 

@@ -27,6 +27,7 @@ from plugins.base.plugin import Plugin
 from plugins.base.policy import policy_hash
 from plugins.base.protocol import header
 from plugins.base.registry import plugin_class
+from supervisor.assets import client_binary
 from tests.plugins.base.supervisor import WITHIN, FakeSupervisor
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -70,18 +71,22 @@ class RawCaller:
 
     async def receive(self) -> dict[str, Any] | None:
         """The next frame, or None when the connection ended. Descriptors are closed."""
+        body, fds = await self.receive_with_fds()
+        for fd in fds:
+            os.close(fd)
+        return body
+
+    async def receive_with_fds(self) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
         async with asyncio.timeout(WITHIN):
             try:
                 frame = await self.connection.receive()
             except ConnectionError:
-                return None
+                frame = None
         if frame is None:
-            return None
-        for fd in frame.fds:
-            os.close(fd)
+            return None, ()
         body = json.loads(frame.data)
         assert isinstance(body, dict)
-        return body
+        return body, frame.fds
 
     async def response(self) -> dict[str, Any]:
         body = await self.receive()
@@ -249,8 +254,8 @@ async def box_for(tool: str, policy: str | None) -> AsyncIterator[Box]:
 
 
 def _client() -> str:
-    """The shim is not needed by most tests; those that need it build it."""
-    return shutil.which("plugin-client") or "/bin/false"
+    """The real client, as the worker's shim; where it cannot be built, something that always fails."""
+    return str(client_binary() or "/bin/false")
 
 
 @asynccontextmanager
