@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from supervisor import daemon
+from supervisor.home import Home
+from supervisor.setup import prepare_home
 from tests.cli.commands import Commands
 from tests.supervisor.harness import scratch
 
@@ -37,24 +39,35 @@ class Site(Commands):
         )  # fmt: skip
 
 
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def installation() -> Iterator[tuple[Home, Path]]:
+    """A home that is set up and a project in which nothing runs yet; what tests start ends with it."""
     with scratch() as (home, project):
         home.config.rmdir()
+        prepare_home(home)
         upstream = project.with_name("upstream.git")
         git("init", "-q", "--bare", "-b", "main", upstream, cwd=project)
         git("init", "-q", "-b", "main", cwd=project)
         git("commit", "-q", "--allow-empty", "-m", "first", cwd=project)
         git("remote", "add", "origin", upstream, cwd=project)
         git("push", "-q", "origin", "main", cwd=project)
-        site = Site(home, monkeypatch, capsys)
-        site.project = project
-        started = site("start", "--workspace", str(project))
         try:
-            assert started.status == 0, started.err
-            yield site
+            yield home, project
         finally:
             daemon.stop(home)
+
+
+@pytest.fixture
+def site(
+    installation: tuple[Home, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Site:
+    """The installation, running: started by the first test that needs it, or after one that stopped it."""
+    home, project = installation
+    site = Site(home, monkeypatch, capsys)
+    site.project = project
+    started = site("start", "--workspace", str(project))
+    assert started.status == 0, started.err
+    return site
 
 
 def test_an_installation_from_start_to_stop(site: Site) -> None:
