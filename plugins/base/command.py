@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Final, Protocol
 
 from plugins.base.asking import Ruling
@@ -112,6 +113,8 @@ class Command:
 
     async def _live(self) -> bytes:
         policy, worker = self._services.enforcement.gate()
+        if policy.hash != self._about.policy:  # a new one came since the request
+            self._about = replace(self._about, policy=policy.hash)
         self._judge = judge = Judge(self._services, self._about, policy, worker, self._caller.say)
         environment = self._services.plugin.environment(self._request.env)
         invocation = Invocation(self._request.args, self._request.cwd, environment, self._about.command)

@@ -10,7 +10,7 @@ import array
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,9 +47,10 @@ class Connection:
     def socket(self) -> socket.socket:
         return self._sock
 
-    async def receive(self) -> Frame | None:
+    async def receive(self, admit: Callable[[int], Awaitable[object]] | None = None) -> Frame | None:
         """Return the next frame, or None when the peer closed between two frames.
 
+        `admit` hears the length before memory is given to it, and may wait or raise.
         Raises `ProtocolError` for a frame that is too large or cut off, and `ConnectionError`.
         """
         while len(self._buffer) < HEADER_SIZE:
@@ -60,6 +61,8 @@ class Connection:
         length = int.from_bytes(self._buffer[:HEADER_SIZE], "big")
         if length > self._max_frame:
             raise ProtocolError(f"A message of {length} bytes is larger than {self._max_frame} bytes.")
+        if admit is not None:
+            await admit(length)
         whole = HEADER_SIZE + length
         while len(self._buffer) < whole:
             if not await self._fill(whole):

@@ -62,8 +62,8 @@ class PluginProcess:
             config, plugin, self._enforcement, recorder, self._link, self._counters, Slots()
         )
 
-    def _session(self, sock: socket.socket, peer: str) -> Session:
-        return Session(self._services, sock, peer)
+    def _session(self, sock: socket.socket, peer: str, large: asyncio.Semaphore) -> Session:
+        return Session(self._services, sock, peer, large)
 
     async def run(self) -> None:
         """Serve until `stop`. Raises `ClaudeContainerError` when it cannot start."""

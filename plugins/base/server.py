@@ -20,7 +20,7 @@ from typing import Final
 
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import Policy
-from plugins.base.session import Session, failure
+from plugins.base.session import MOST_LARGE, Session, failure
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,10 @@ _ACCEPTS_AT_ONCE: Final = 64
 _CREDENTIALS: Final = struct.Struct("iII")
 _DEFAULT_MODE: Final = 0o660
 _PAUSE: Final = 0.1  # seconds without accepting when descriptors run out
+_END_WITHIN: Final = 5.0  # seconds for callers to take their last frames when the plugin stops
 _SAY_AGAIN: Final = 60.0  # seconds until a stranger is logged again
 
-SessionFactory = Callable[[socket.socket, str], Session]
+SessionFactory = Callable[[socket.socket, str, asyncio.Semaphore], Session]
 
 
 class Server:
@@ -42,8 +43,10 @@ class Server:
         self._path = Path(path)
         self._make_session = make_session
         self._loop = asyncio.get_running_loop()
+        self._large = asyncio.Semaphore(MOST_LARGE)
         self._sessions: dict[asyncio.Task[None], Session] = {}
-        self._standard_uids = frozenset({0, os.getuid(), Path(workspace).stat().st_uid})
+        self._owner = Path(workspace).stat()
+        self._standard_uids = frozenset({0, os.getuid(), self._owner.st_uid})
         self._uids = self._standard_uids
         self._mode = _DEFAULT_MODE
         self._directory = -1
@@ -94,6 +97,8 @@ class Server:
                 os.unlink(new, dir_fd=self._directory)
             listener.bind(self._through_directory(new))
             os.chmod(new, self._mode, dir_fd=self._directory)
+            if os.geteuid() == 0 and self._owner.st_uid != 0:  # the agent is the workspace's owner
+                os.chown(new, -1, self._owner.st_gid, dir_fd=self._directory)
             listener.listen(_BACKLOG)
             listener.setblocking(False)
             found = os.stat(new, dir_fd=self._directory, follow_symlinks=False)
@@ -160,7 +165,7 @@ class Server:
         elif len(self._sessions) >= MOST_CONNECTIONS:
             _turn_away(sock, f"The plugin is busy with {MOST_CONNECTIONS} commands; try again in a moment.")
         else:
-            session = self._make_session(sock, f"uid={uid} pid={pid}")
+            session = self._make_session(sock, f"uid={uid} pid={pid}", self._large)
             task = self._loop.create_task(session.run())
             self._sessions[task] = session
             task.add_done_callback(self._finished)
@@ -188,6 +193,10 @@ class Server:
             self._listener = None
         for session in self._sessions.values():
             session.end()
+        if self._sessions:
+            await asyncio.wait(list(self._sessions), timeout=_END_WITHIN)
+        for session in self._sessions.values():
+            session.abort()
         if self._sessions:
             await asyncio.wait(list(self._sessions))
         self._close_directory()

@@ -30,14 +30,19 @@ log = logging.getLogger(__name__)
 REQUEST_WITHIN: Final = 10.0  # seconds
 _ANSWER_WITHIN: Final = 30.0
 _HUNG_UP: Final = 129  # exit status of a program whose caller is gone: 128 + SIGHUP
+LARGE: Final = 256 * 1024  # bytes; only so many requests larger than this are in memory at a time
+MOST_LARGE: Final = 16
+_LARGEST_LATER: Final = 64 * 1024  # bytes of a frame after the request
 FEATURES: Final = ("fds", "signal", "run", "hook", "umask", "truncated")
 
 
 class Session:
     """One caller's connection. `run` ends when everything of it is closed."""
 
-    def __init__(self, services: Services, sock: socket.socket, peer: str) -> None:
+    def __init__(self, services: Services, sock: socket.socket, peer: str, large: asyncio.Semaphore) -> None:
         self._services = services
+        self._large = large  # places for large requests, shared by all connections
+        self._is_large = False
         self._connection = Connection(sock)
         self._loop = asyncio.get_running_loop()
         self._peer = peer
@@ -51,6 +56,8 @@ class Session:
                 await self._converse()
         finally:
             self._connection.close()
+            if self._is_large:
+                self._large.release()
 
     def end(self) -> None:
         """The plugin stops: end what runs, or wait for no request any more."""
@@ -58,6 +65,10 @@ class Session:
             self._command.hang_up()
         else:
             self._connection.close()
+
+    def abort(self) -> None:
+        """Wait no longer for the caller."""
+        self._connection.close()
 
     async def _converse(self) -> None:
         try:
@@ -79,9 +90,15 @@ class Session:
     async def _first_frame(self) -> Frame | None:
         timer = self._loop.call_later(REQUEST_WITHIN, self._connection.close)
         try:
-            return await self._connection.receive()
+            return await self._connection.receive(self._admit)
         finally:
             timer.cancel()
+
+    async def _admit(self, length: int) -> None:
+        """A large request takes one of few places for as long as its command lives."""
+        if length > LARGE:
+            await self._large.acquire()
+            self._is_large = True
 
     async def _send(self, payload: bytes, fds: tuple[int, ...] = ()) -> None:
         """Send, unless the caller does not read: then the connection is closed."""
@@ -111,7 +128,7 @@ class Session:
     async def _listen(self, command: Command, life: asyncio.Task[None]) -> None:
         """Take the caller's further frames until the command ends or the caller hangs up."""
         try:
-            while (frame := await self._connection.receive()) is not None:
+            while (frame := await self._connection.receive(_only_small)) is not None:
                 self._take(frame, command)
             if self._only_half_closed():
                 return
@@ -179,6 +196,11 @@ class Session:
             "features": FEATURES,
         }
         return json.dumps(body) + "\n"
+
+
+async def _only_small(length: int) -> None:
+    if length > _LARGEST_LATER:
+        raise ProtocolError("Only the request can be large.")
 
 
 def _request(frame: Frame) -> tuple[protocol.Request, Caller]:

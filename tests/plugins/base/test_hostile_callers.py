@@ -154,6 +154,31 @@ async def test_hundreds_of_commands_at_once_are_all_right() -> None:
         await box.supervisor.until(lambda: len(box.supervisor.outcomes) == 200)
 
 
+async def test_large_requests_wait_for_each_other_and_delay_no_small_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "REQUEST_WITHIN", 0.5)
+    async with plugin_for("sh") as box:
+        slow = [await box.connect() for _ in range(session.MOST_LARGE)]
+        for caller in slow:
+            await caller.send_bytes(header(session.LARGE + 1))
+        late = asyncio.create_task(box.call("-c", "echo $#", *["x" * 100] * 4000))
+        assert (await box.call("-c", "echo small")).stdout == b"small\n"
+        assert not late.done()
+        slow[0].close()
+        assert (await late).stdout == b"3999\n"
+
+
+async def test_a_large_frame_after_the_request_ends_the_command() -> None:
+    async with plugin_for("sh") as box:
+        call = await box.start_with_fds("-c", "echo on; sleep 1000")
+        await call.line()
+        await call.caller.send_bytes(header(1 << 20))
+        event = await box.supervisor.recorded("-c", "echo on; sleep 1000", verdict="allowed")
+        assert (await box.supervisor.ended(event)).exit_code == 143
+        call.hang_up()
+
+
 async def test_a_user_who_is_not_listed_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     async with plugin_for("sh") as box:
         monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
