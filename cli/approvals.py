@@ -1,4 +1,4 @@
-"""approvals list|show|approve|deny|watch: the operator's answers, from a shell."""
+"""approvals list|show|approve|deny|undo|watch: the operator's answers, from a shell."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def show(home: Home, request_id: str, as_json: bool) -> None:
 
 def _print_request(request: Request) -> None:
     click.echo(f"{request.id}  {request.state}  {_command(request, 200)}")
-    click.echo(f"in {printable(request.cwd)}, tried {request.count} times, first at {clock(request.first)}")
+    where = f"in {printable(request.cwd)}, " if request.cwd else ""
+    times = "once" if request.count == 1 else f"{request.count} times"
+    click.echo(f"{where}tried {times}, first at {clock(request.first)}")
     for rule, line, message in request.reasons:
         where = f" (line {line})" if line else ""
         click.echo(f"blocked by {rule}{where}: {printable(message)}")
@@ -107,6 +109,15 @@ def deny(home: Home, request_id: str, reason: str) -> None:
     """Say no; the agent gets to read REASON."""
     request = ask(home, lambda client: client.deny(request_id, reason))
     click.echo(f"Denied {request.id}.")
+
+
+@approvals.command()
+@click.argument("request_id")
+@pass_home
+def undo(home: Home, request_id: str) -> None:
+    """Put back the branches that an approved push rewrote or deleted."""
+    refs = ask(home, lambda client: client.undo(request_id))
+    click.echo(f"Put back: {', '.join(map(printable, refs))}.")
 
 
 @approvals.command()

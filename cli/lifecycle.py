@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from cli.connection import ask, ask_if_running
+from cli.credentials import renew
 from cli.output import age, emit, json_option, table
 from plugins.base.errors import ClaudeContainerError
 from supervisor.client import NotRunning
@@ -61,7 +62,10 @@ def start(home: Home, workspace: Path, runtime: str, foreground: bool) -> None:
     if foreground:
         daemon.run_in_foreground(home, workspace.absolute())
         return
+    already = running(home) is not None
     status = daemon.start_in_background(home, workspace.absolute())
+    if already:
+        renew(home)
     click.echo(f"Running (pid {status.pid}) on {status.workspace}: {_healthy(status)}.")
     click.echo('To use the wrappers in this shell: eval "$(claude-container env)"')
 

@@ -29,6 +29,7 @@ _COMMANDS = {
     "policy": ("cli.policy", "policy", "Check, explain, compare and roll back policies."),
     "audit": ("cli.audit", "audit", "Read, export and verify the audit log."),
     "approvals": ("cli.approvals", "approvals", "List, approve and deny what waits for an answer."),
+    "credentials": ("cli.credentials", "credentials", "Show credentials, and hand over new ones."),
     "doctor": ("cli.doctor", "doctor", "Look for problems, and say how to fix each."),
 }
 
