@@ -71,35 +71,32 @@ class Worker:
             return False
         request, fds = received
         try:
-            self._do(request, fds)
+            answer = self._do(request, fds)
         finally:
             for descriptor in fds:
                 os.close(descriptor)
+        if answer is not None:
+            self._wire.send(answer)
         return True
 
-    def _do(self, request: dict[str, Any], fds: list[int]) -> None:
+    def _do(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any] | None:
         if "run" in request:
-            self._run(request, fds)
-        elif "signal" in request:
+            return self._run(request, fds)
+        if "signal" in request:
             self._commands.signal(request["to"], request["signal"])
         else:
             self._commands.kill(request["kill"], time.monotonic())
+        return None
 
-    def _run(self, request: dict[str, Any], fds: list[int]) -> None:
+    def _run(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         started = time.monotonic()
         identifier = request["run"]
-        if len(fds) != (5 if request["channel"] else 4):
-            refused = Refused("worker", "The worker could not take over the command's descriptors.")
-            return self._refuse(identifier, refused)
         try:
             pid = self._launcher.spawn(request, fds)
         except Refused as refused:
-            return self._refuse(identifier, refused)
+            return {"refused": identifier, "kind": refused.kind, "message": str(refused)}
         self._commands.add(identifier, pid, started)
-        return self._wire.send({"started": identifier, "pid": pid})
-
-    def _refuse(self, identifier: int, refused: Refused) -> None:
-        self._wire.send({"refused": identifier, "kind": refused.kind, "message": str(refused)})
+        return {"started": identifier, "pid": pid}
 
 
 def main(descriptor: int) -> None:

@@ -56,6 +56,8 @@ class Launcher:
 
     def spawn(self, request: dict[str, Any], fds: list[int]) -> int:
         """Start the command in the directory `fds[0]`; returns its process. Raises `Refused`."""
+        if len(fds) != (5 if request["channel"] else 4):
+            raise Refused("worker", "The worker could not take over the command's descriptors.")
         streams, channel = fds[1:4], fds[4] if request["channel"] else None
         argv = [_raw(argument) for argument in request["argv"]]
         environment = self._environment(request["env"], channel is not None)

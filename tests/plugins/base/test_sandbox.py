@@ -31,8 +31,8 @@ ATTEMPTS: Final = {
 # How git is made to run what is planted: a preparation, then an innocent command.
 WAYS: Final = {
     "fsmonitor": ("git config core.fsmonitor $PLANTED", "git status"),
-    "clean": ("git config filter.x.clean $PLANTED; echo '* filter=x' >.gitattributes", "git add a"),
-    "smudge": ("git config filter.x.smudge $PLANTED; echo '* filter=x' >.gitattributes", "git restore b"),
+    "clean": ("git config filter.x.clean $PLANTED", "echo more >>a; git add a"),
+    "smudge": ("git config filter.x.smudge $PLANTED", "rm -f b; git restore b"),
     "alias": ("git config alias.planted !$PLANTED", "git planted"),
     "hook": ("cp $PLANTED .git/hooks/pre-commit", "git commit --allow-empty -m x"),
     "editor": ("git config core.editor $PLANTED", "git commit --allow-empty"),
@@ -43,6 +43,7 @@ set -e
 git init -q .
 echo b >b; git add b; git commit -qm b; rm b
 echo a >a
+echo '* filter=x' >.git/info/attributes
 PLANTED=$PWD/.git/planted
 printf '#!/bin/sh\nexec python3 %s/probe.py\n' "$PWD" >$PLANTED
 chmod +x $PLANTED

@@ -151,9 +151,10 @@ async def talking(bench: Bench, line: Line, script: str) -> Running:
 def stop(pid: int) -> None:
     """Stop a process and wait until it stands."""
     os.kill(pid, signal.SIGSTOP)
-    until_stopped(pid)
+    until(pid, "T")
 
 
-def until_stopped(pid: int) -> None:
-    while Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "T":
+def until(pid: int, state: str) -> None:
+    """Wait until the process is in this state (proc(5): T is stopped, S is asleep)."""
+    while Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != state:
         os.sched_yield()

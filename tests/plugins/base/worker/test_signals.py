@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.base.workers import Bench, Line, talking, until_stopped
+from tests.plugins.base.workers import Bench, Line, talking, until
 
 
 async def test_a_signal_reaches_the_whole_group(bench: Bench) -> None:
@@ -23,15 +23,13 @@ async def test_a_signal_reaches_the_whole_group(bench: Bench) -> None:
 
 
 async def test_a_command_can_be_stopped_and_continued(bench: Bench) -> None:
-    with Line() as line:
-        running = await talking(bench, line, "trap 'echo on' CONT; echo up; while :; do sleep 0.01; done")
-        assert await line.read() == b"up\n"
-        running.signal(signal.SIGSTOP)
-        until_stopped(running.pid)
-        running.signal(signal.SIGCONT)
-        assert await line.read() == b"on\n"
-        running.kill()
-        assert (await running.wait()).signal == signal.SIGTERM
+    running = await bench.start("sleep", "60")
+    running.signal(signal.SIGSTOP)
+    until(running.pid, "T")
+    running.signal(signal.SIGCONT)
+    until(running.pid, "S")
+    running.kill()
+    assert (await running.wait()).signal == signal.SIGTERM
 
 
 async def test_a_stopped_command_can_be_ended(bench: Bench) -> None:
