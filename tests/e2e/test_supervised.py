@@ -106,10 +106,7 @@ def site() -> Iterator[Site]:
         site.native("remote", "add", "origin", str(upstream))
         site.native("push", "-q", "origin", "main")
         daemon.start_in_background(home, project)
-        try:
-            yield site
-        finally:
-            daemon.stop(home)
+        yield site
 
 
 def test_an_agents_day(site: Site) -> None:

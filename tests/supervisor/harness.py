@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from supervisor import fleet
+from supervisor import daemon
 from supervisor.audit.reader import AuditFilter, AuditReader
 from supervisor.client import Client
 from supervisor.home import Home
@@ -33,15 +33,8 @@ def scratch() -> Iterator[tuple[Home, Path]]:
     try:
         yield home, workspace
     finally:
-        asyncio.run(_end_all(home))
+        daemon.stop(home)
         shutil.rmtree(directory)
-
-
-async def _end_all(home: Home) -> None:
-    runtime = ProcessRuntime(home)
-    for name in await runtime.found():
-        if (instance := await runtime.adopt(name)) is not None:
-            await fleet.end(instance)
 
 
 def write_policy(home: Home, name: str, extra: str = "") -> None:
