@@ -14,11 +14,12 @@ _TOKEN = "ghp_0123456789abcdefghij0123456789abcdef"
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Commands:
-    home = Home(tmp_path / "h")
-    prepare_home(home)
-    monkeypatch.setenv("GITHUB_TOKEN", _TOKEN)
-    return Commands(home, monkeypatch, capsys)
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Commands]:
+    with scratch() as (home, _):
+        home.config.rmdir()
+        prepare_home(home)
+        monkeypatch.setenv("GITHUB_TOKEN", _TOKEN)
+        yield Commands(home, monkeypatch, capsys)
 
 
 def test_the_list_names_each_credential_and_its_hosts(command: Commands) -> None:
