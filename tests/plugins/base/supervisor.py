@@ -54,7 +54,7 @@ class FakeSupervisor:
         self.storing = True
         self.on_ask: Callable[[Ask], list[Answer]] = lambda _: []
         self.on_hello: Callable[[Hello], list[Message]] = lambda _: []
-        self._link: Connection | None = None
+        self.link: Connection | None = None
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
@@ -96,8 +96,8 @@ class FakeSupervisor:
         except ConnectionError:
             pass
         finally:
-            if self._link is link:
-                self._link = None
+            if self.link is link:
+                self.link = None
             link.close()
 
     async def _take(self, link: Connection, message: FromPlugin) -> None:
@@ -105,7 +105,7 @@ class FakeSupervisor:
             case Hello():
                 self.hellos.append(message)
                 self.forget_state()
-                self._link = link
+                self.link = link
                 for answer in (Welcome(), *self.on_hello(message)):
                     await self.send(answer)
             case Ready():
@@ -137,8 +137,8 @@ class FakeSupervisor:
     # ------------------------------------------------------------ saying
 
     async def send(self, message: Message) -> None:
-        assert self._link is not None, "no plugin is connected"
-        await self._link.send(message.model_dump_json().encode())
+        assert self.link is not None, "no plugin is connected"
+        await self.link.send(message.model_dump_json().encode())
 
     async def set_policy(self, text: str) -> Applied:
         """Send a policy and wait for what the plugin makes of it."""
