@@ -32,6 +32,10 @@ _LONGEST_REASON = 500
 Questions = list[Question]
 
 
+# Who asks: a tool's plugin and its gateway number their questions each for itself.
+_Key = tuple[str, str, str, int]
+
+
 class Approvals:
     """Requests, who waits for them, and the operators' answers.
 
@@ -54,7 +58,7 @@ class Approvals:
         self._record = record
         self._clock = clock
         self._waiting: dict[str, Questions] = {}  # by request; the oldest first
-        self._questions: dict[tuple[str, str, int], Question] = {}  # those that wait
+        self._questions: dict[_Key, Question] = {}  # those that wait
 
     # ------------------------------------------------------------ for plugins
 
@@ -246,8 +250,8 @@ class Approvals:
         )
 
 
-def _key(ask: Ask, plugin: str = "") -> tuple[str, str, int]:
-    return plugin or ask.plugin, ask.command, ask.ask
+def _key(ask: Ask, plugin: str = "") -> _Key:
+    return plugin or ask.plugin, ask.layer, ask.command, ask.ask
 
 
 def _yes(request: Request, by: str) -> str:

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -95,7 +96,7 @@ class Demo:
             file = self.workspace / f"{topic}.py"
             steps: tuple[tuple[str, ...] | Callable[[], object], ...] = (
                 ("git", "switch", "--quiet", "-C", branch, "main"),
-                lambda file=file, branch=branch: file.write_text(f"# {branch}\n"),
+                partial(file.write_text, f"# {branch}\n"),
                 ("git", "status", "--short"),
                 ("git", "add", "--all"),
                 ("git", "commit", "--quiet", "-m", f"Improve the {topic}"),

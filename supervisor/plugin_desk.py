@@ -12,6 +12,7 @@ from supervisor import reconcile
 from supervisor.approvals import Approvals
 from supervisor.control_link import PluginLink
 from supervisor.fleet import Fleet
+from supervisor.gateways import tool_of
 from supervisor.hub import Hub
 from supervisor.journal import Journal
 from supervisor.managed import Managed
@@ -106,15 +107,16 @@ class PluginDesk:
         self._fleet.changed()
 
     def asked(self, link: PluginLink, ask: Ask) -> AsyncIterator[Answer]:
-        return self._approvals.ask(ask, plugin=link.plugin)
+        return self._approvals.ask(ask, plugin=tool_of(link.plugin))
 
     def forgotten(self, link: PluginLink, ask: Ask) -> None:
-        self._approvals.forget(ask, plugin=link.plugin)
+        self._approvals.forget(ask, plugin=tool_of(link.plugin))
 
     async def store(self, link: PluginLink, record: Record) -> None:
-        """A plugin speaks for itself alone, whatever name its events have."""
+        """A plugin speaks for its tool alone, whatever name its events have."""
+        tool = tool_of(link.plugin)
         events = [
-            event if event.plugin == link.plugin else event.model_copy(update={"plugin": link.plugin})
+            event if event.plugin == tool else event.model_copy(update={"plugin": tool})
             for event in record.events
         ]
         await self._journal.store(events, record.outcomes)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from plugins.base.asking import Asking, Blocked, Ruling, describe
 from plugins.base.errors import Denied
-from plugins.base.model import Decision, Layer, Reason, Verdict
+from plugins.base.model import Decision, Layer, Reason, RefUpdate, Verdict
 from plugins.base.policy import Policy
 from plugins.base.records import About, Recorder, safe_args
 from plugins.base.stats import Counters
@@ -24,6 +24,7 @@ from plugins.git.gateway.push import Judged, Send, Settled
 from plugins.git.gateway.receive_pack import Refusal
 from plugins.git.operation import GitOperation
 from plugins.git.refusal import label
+from plugins.git.urls import parse_url
 
 _REFUSED: Final = (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED)
 HOOK_NAME: Final = "receive-pack"  # how an operation says that the wire itself was read
@@ -34,6 +35,10 @@ class Desk(Protocol):
 
     @property
     def policy(self) -> Policy | None: ...
+
+    @property
+    def origin(self) -> str:
+        """The pinned URL of origin; "" for none."""
 
     @property
     def lockdown(self) -> str | None: ...
@@ -67,9 +72,10 @@ class WireJudge:
         return Decision((*decision.reasons, *_push_options(policy, push)))
 
     def _operation(self, push: Judged) -> GitOperation:
-        refs = tuple(update.ref for update in push.updates[:20])
+        specs = tuple(_refspec(update) for update in push.updates[:20])
+        same = parse_url(self.desk.origin) == parse_url(push.upstream.url)
         return GitOperation(
-            self.plugin, Layer.WIRE, ("push", push.upstream.url, *refs), "",
+            self.plugin, Layer.WIRE, ("push", "origin" if same else push.upstream.url, *specs), "",
             remote=push.upstream.url, updates=push.updates, hook=HOOK_NAME,
         )  # fmt: skip
 
@@ -134,6 +140,14 @@ class WireJudge:
         policy = self.desk.policy
         args = safe_args(self._operation(push).argv)
         return About(self.command, args, "", "", policy.hash if policy else "")
+
+
+def _refspec(update: RefUpdate) -> str:
+    """The update as somebody would type it."""
+    name = update.ref.removeprefix("refs/heads/")
+    if update.deletes:
+        return f":{name}"
+    return f"+{name}" if update.rewrites else name
 
 
 def _never(rule: str, message: str) -> Decision:

@@ -120,9 +120,10 @@ class GatewayProcess:
 
     def _allowed(self, session: aiohttp.ClientSession) -> AllowedRemotes:
         state = Path(self._config.state)
-        return AllowedRemotes(lambda: self.policy, self._origin(), self._secrets, session, state)
+        return AllowedRemotes(lambda: self.policy, self.origin, self._secrets, session, state)
 
-    def _origin(self) -> str:
+    @property
+    def origin(self) -> str:
         """The pinned origin; a path is made absolute, as the worker's git would."""
         origin = self._config.origin
         if origin and addresses.kind(origin) is addresses.Kind.LOCAL:

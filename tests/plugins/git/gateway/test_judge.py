@@ -44,6 +44,7 @@ class Desk:
     spool: Spool
     on_block: str = "hold"
     lockdown: str | None = None
+    origin: str = ""
     answers: list[Answer | None] = field(default_factory=lambda: [None])
     asked: list[Ask] = field(default_factory=list)
     counters: Counters = field(default_factory=Counters)
