@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from plugins.base.errors import ClaudeContainerError
 from supervisor.client import Client, NotRunning
 from supervisor.home import Home
-from supervisor.status import Status
+from supervisor.status import Request, Status
 from tui.backend import Desk
 from tui.home_files import HomeFiles
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _RETRY = 2.0  # seconds between attempts to attach again
 _BATCH = 0.1  # seconds in which notifications are taken together
+_MOST_DETAILS = 20  # requests whose details are fetched at once
 
 
 class LiveBackend(HomeFiles):
@@ -141,6 +142,7 @@ class _Following:
         self._changes: dict[str, Any] = {}
         self._ask_requests = True
         self._policy_changes = 0
+        self._details: dict[str, str] = {}  # of open requests; they never change
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -159,12 +161,23 @@ class _Following:
         while not listening.done():
             if self._ask_requests:
                 self._ask_requests = False
-                self._changes["requests"] = tuple(await self._client.requests())
+                self._changes["requests"] = await self._requests()
             changes, self._changes = self._changes, {}
             self._told(**changes)
             await self._wake.wait()
             await asyncio.sleep(_BATCH)
             self._wake.clear()
+
+    async def _requests(self) -> tuple[Request, ...]:
+        """All requests; the open ones with their details, which a list does not bring along."""
+        listed = await self._client.requests()
+        kept = {request.id for request in listed if request.state == "open"}
+        self._details = {id_: text for id_, text in self._details.items() if id_ in kept}
+        for id_ in list(kept - self._details.keys())[:_MOST_DETAILS]:
+            self._details[id_] = (await self._client.request(id_)).details
+        return tuple(
+            request.model_copy(update={"details": self._details.get(request.id, "")}) for request in listed
+        )
 
     async def _listen(self) -> None:
         try:

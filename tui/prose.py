@@ -92,7 +92,9 @@ def request_text(request: Request, now: float) -> Content:
         parts += [Content(), field("remote", request.remote)]
     if request.updates:
         parts += [heading("ref updates"), *update_lines(request.updates)]
-    parts += [Content(), field("in", request.cwd), field("caller", request.caller or "unknown")]
+    parts.append(Content())
+    parts += [field("in", request.cwd)] if request.cwd else []
+    parts += [field("caller", request.caller)] if request.caller else []
     parts.append(field("tried", f"{told.count(request.count, 'time')}, first {told.moment(request.first)}"))
     parts += _answer(request)
     if request.details:
