@@ -119,9 +119,10 @@ async def test_a_log_that_cannot_be_read_says_why_and_once(monkeypatch: pytest.M
     async with open_desk() as desk:
         await desk.press("3")
         await desk.sees("The audit log cannot be read. The audit log is damaged. Restore a copy.")
+        await desk.until(lambda: desk.notices)
         desk.backend.tell(newest=101)
         desk.backend.tell(newest=102)
-        await desk.pilot.pause()
+        await desk.pilot.pause(0.05)
         assert len(desk.notices) == 1
 
 

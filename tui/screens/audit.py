@@ -72,6 +72,7 @@ class Audit(DeskScreen):
         self._note("looking …")
         matches = self.backend.matches(wanted)
         if (count := await self._asked(matches.count)) is None:
+            self._note()
             return
         self._matches = matches
         self.rows.empty = (
