@@ -98,8 +98,9 @@ async def _change(
     if not base:
         return ""
     try:
-        if not await objects.has(f"{base}^{{tree}}"):
-            pack = fetch(upstream, Wish([base], depth=1), object_format)
+        missing = [oid for oid in (base, update.new) if not await objects.has(f"{oid}^{{tree}}")]
+        if missing:
+            pack = fetch(upstream, Wish(missing, depth=1), object_format)
             await objects.index_pack(pack, max_bytes=_MOST_BASE)
     except Denied as error:
         return f"(No diff: {error.message})"
