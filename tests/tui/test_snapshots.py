@@ -47,10 +47,11 @@ def busy(logs: Path) -> FakeBackend:
 
 
 @pytest.fixture
-def logs() -> Path:
-    """Fixed in its name, as it is on the screen."""
-    directory = Path("/tmp/claude-container-snapshot-logs")
-    directory.mkdir(exist_ok=True)
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Relative, as its name is on the screen."""
+    monkeypatch.chdir(tmp_path)
+    directory = Path("logs")
+    directory.mkdir()
     (directory / "supervisor.log").write_text(
         "10:14:01 INFO Started on /home/dev/project.\n10:14:02 WARNING Plugin npm ended with status 1.\n"
     )
