@@ -141,10 +141,10 @@ static ssize_t send_piece(int socket, const char *bytes, size_t size, const int 
     if (fd_count > 0) {
         memset(&control, 0, sizeof control);
         message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+        message.msg_controllen = (socklen_t)CMSG_SPACE(fd_count * sizeof(int));
         control.header.cmsg_level = SOL_SOCKET;
         control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+        control.header.cmsg_len = (socklen_t)CMSG_LEN(fd_count * sizeof(int));
         memcpy(CMSG_DATA(&control.header), fds, fd_count * sizeof(int));
     }
     return sendmsg(socket, &message, MSG_NOSIGNAL);
