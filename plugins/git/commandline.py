@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Final
 
 from plugins.git import options as known
 from plugins.git.options import Option, Syntax, Takes
+
+_SHORT: Final = 2000  # characters of a command line that is remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,17 @@ class GitCommand:
 
 def parse(argv: Sequence[str]) -> GitCommand:
     """Read what stood after the word `git`."""
+    given = tuple(argv)
+    # Agents repeat themselves; what they repeat is short.
+    return _parse_again(given) if sum(map(len, given)) <= _SHORT else _parse(given)
+
+
+@lru_cache(maxsize=256)
+def _parse_again(argv: tuple[str, ...]) -> GitCommand:
+    return _parse(argv)
+
+
+def _parse(argv: tuple[str, ...]) -> GitCommand:
     front, rest, problem = _read_globals(argv)
     if rest and not rest[0]:
         problem = "the subcommand is an empty word"

@@ -35,19 +35,19 @@ class PrivateFiles:
 
     @property
     def hooks(self) -> str:
-        return str(self.root / "hooks")
+        return f"{self.root}/hooks"
 
     @property
     def configuration(self) -> str:
-        return str(self.root / "config")
+        return f"{self.root}/config"
 
     @property
     def shim(self) -> str:
-        return str(self.root / "plugin-client")
+        return f"{self.root}/plugin-client"
 
     def script(self, name: str) -> str:
         """The path of "editor", "sequence-editor" or "pager"."""
-        return str(self.root / "bin" / name)
+        return f"{self.root}/bin/{name}"
 
     def install(self, client: str, settings: Mapping[str, str]) -> None:
         """Write everything. Raises `ClaudeContainerError` when that is not possible."""

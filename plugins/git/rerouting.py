@@ -52,8 +52,8 @@ class Rerouting:
         if not self.gateway:
             return {"GIT_ALLOW_PROTOCOL": "file"}
         return {
-            "GIT_EXEC_PATH": str(self.root / "exec"),
-            "GIT_SSH_COMMAND": _quoted(str(self.root / "ssh")),
+            "GIT_EXEC_PATH": f"{self.root}/exec",
+            "GIT_SSH_COMMAND": _quoted(f"{self.root}/ssh"),
             "GIT_SSH_VARIANT": "ssh",
             "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",
             "CLAUDE_CONTAINER_GATEWAY": self.gateway,
