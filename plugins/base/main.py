@@ -187,9 +187,10 @@ def prepare_process() -> None:
 
 
 def settle_memory() -> None:
-    """What was made until now stays: collections need not look at it again."""
+    """What was made until now stays: collections need not look at it again, nor come with every command."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def lock_state(state: Path) -> int:
