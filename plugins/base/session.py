@@ -113,19 +113,17 @@ class Session:
     async def _execute(self, request: ExecRequest, caller: Caller) -> None:
         command = Command(self._services, request, caller, self, self._peer)
         self._command = command
-        life = self._loop.create_task(self._live(command))
-        await self._listen(command, life)
-        await life
-
-    async def _live(self, command: Command) -> None:
+        listener = self._loop.create_task(self._listen(command))
         try:
             response = await command.run()
             with suppress(OSError):
                 await self._send(response)
         finally:
+            self._command = None
             self._connection.close()  # wakes the listener
+            await listener
 
-    async def _listen(self, command: Command, life: asyncio.Task[None]) -> None:
+    async def _listen(self, command: Command) -> None:
         """Take the caller's further frames until the command ends or the caller hangs up."""
         try:
             while (frame := await self._connection.receive(_only_small)) is not None:
@@ -134,7 +132,7 @@ class Session:
                 return
         except (OSError, ProtocolError):
             pass
-        if not life.done():
+        if self._command is command:
             command.hang_up()
         self._end_programs()
 
