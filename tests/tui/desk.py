@@ -16,6 +16,9 @@ from tui.live import LiveBackend
 _PATIENCE = 500  # times 10 ms
 
 
+_CALM = 50  # looks at the screen, 10 ms apart, that must all be the same
+
+
 @dataclass
 class Driver:
     app: DeskApp
@@ -41,6 +44,13 @@ class Driver:
     async def sees(self, text: str) -> None:
         """Wait until the words are on the screen, however they are wrapped."""
         await self.until(lambda: text in self.text or text in self._unwrapped, repr(text))
+
+    async def settles(self) -> None:
+        """Wait until the screen has come to rest: slow checks in the background have shown their results."""
+        seen, calm = "", 0
+        while calm < _CALM:
+            await self.pilot.pause(0.01)
+            seen, calm = self.text, calm + 1 if self.text == seen else 0
 
     @property
     def text(self) -> str:

@@ -70,7 +70,7 @@ def after(*keys: str, see: str) -> Callable[[Pilot[None]], Awaitable[None]]:
             await pilot.press(key)
             await pilot.pause(0.05)
         await driver.sees(see)
-        await pilot.pause()
+        await driver.settles()
 
     return prepare
 
