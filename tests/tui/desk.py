@@ -14,8 +14,6 @@ from tui.app import DeskApp
 from tui.live import LiveBackend
 
 _PATIENCE = 500  # times 10 ms
-
-
 _CALM = 50  # looks at the screen, 10 ms apart, that must all be the same
 
 

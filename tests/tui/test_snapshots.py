@@ -70,6 +70,8 @@ def after(*keys: str, see: str) -> Callable[[Pilot[None]], Awaitable[None]]:
             await pilot.press(key)
             await pilot.pause(0.05)
         await driver.sees(see)
+        for field in app.screen.query("TextArea, Input"):
+            field.cursor_blink = False  # a blinking cursor is in no certain phase
         await driver.settles()
 
     return prepare
