@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from plugins.base.control import AuditEvent
@@ -90,9 +91,7 @@ def streaming(bench: Bench) -> Iterator[Row]:
         native, ours = bench.native(*arguments), bench.ours(*arguments)
         _, size = native.throughput_seconds(stdin_path=stdin)
         pair = interleave(
-            lambda native=native, stdin=stdin: native.throughput_seconds(stdin_path=stdin)[0],
-            lambda ours=ours, stdin=stdin: ours.throughput_seconds(stdin_path=stdin)[0],
-            runs=7, warmup=1,
+            partial(_throughput, native, stdin), partial(_throughput, ours, stdin), runs=7, warmup=1,
         )  # fmt: skip
         yield Row(
             f"`{name}`, {size / 1e6:.0f} MB", f"{1 / pair.ratio:.2f}x native throughput",
@@ -108,8 +107,7 @@ def concurrency(bench: Bench) -> Iterator[Row]:
         native, ours = bench.native(*arguments), bench.ours(*arguments)
         with _null() as null:
             pair = interleave(
-                lambda native=native, null=null: all_at_once(native, _AT_ONCE, null),
-                lambda ours=ours, null=null: all_at_once(ours, _AT_ONCE, null),
+                partial(all_at_once, native, _AT_ONCE, null), partial(all_at_once, ours, _AT_ONCE, null),
                 runs=9, warmup=1,
             )  # fmt: skip
         ratio = 1 / pair.ratio
@@ -204,8 +202,7 @@ def audit_paging(bench: Bench) -> Iterator[Row]:
     asyncio.run(_ingest(path, [_event(number) for number in range(_ROWS)]))
     reader = AuditReader(path)
     delays = [
-        _seconds(lambda first=first: reader.rows(AuditFilter(), first, 100))
-        for first in range(0, _ROWS, _ROWS // 50)
+        _seconds(partial(reader.rows, AuditFilter(), first, 100)) for first in range(0, _ROWS, _ROWS // 50)
     ]
     p95 = percentile(delays, 0.95)
     yield Row(
@@ -230,6 +227,10 @@ def dashboard(bench: Bench) -> Iterator[Row]:
         memory = resident_bytes(pid)
     yield Row("cc-tui, idle CPU", f"{idle * 100:.1f} %", "1 %", idle <= 0.01)
     yield Row("cc-tui, memory", f"{memory / 1e6:.0f} MB", "150 MB", memory <= 150e6)
+
+
+def _throughput(program: Program, stdin: str | None) -> float:
+    return program.throughput_seconds(stdin_path=stdin)[0]
 
 
 def _seconds(action: Callable[[], object]) -> float:
