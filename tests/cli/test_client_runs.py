@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 from tests.cli.fake_plugin import Agent, FakePlugin, end_of, response
 
