@@ -207,6 +207,8 @@ class GitPlugin(Plugin):
         arguments = runs.without("verify") if strips else runs.arguments
         ours = environment.for_command(runs, invocation.environment, self._files, self._unchecked(policy))
         ours |= self._rerouting.environment(invocation.command)
+        if self.config.gateway and git is not None and runs.name == "clone":
+            arguments = _reachable(arguments, git.contacts)
         words = (runs.name, *arguments) if runs.name else ()
         return Command(("git", *front, *words), ours)
 
@@ -241,6 +243,17 @@ def _with_nested(operation: GitOperation) -> GitOperation:
         commands=(*operation.commands, *commands),
         pushes=(*operation.pushes, *pushes),
         problem=operation.problem or problem,
+    )
+
+
+def _reachable(arguments: tuple[str, ...], contacts: tuple[Contact, ...]) -> tuple[str, ...]:
+    """A clone's arguments, with file:// before the path of what lies outside the workspace.
+
+    git itself copies a repository that is given by its path, which only the gateway can read.
+    """
+    outside = {contact.name: contact.path for contact in contacts if contact.path and not contact.inside}
+    return tuple(
+        f"file://{outside[each]}" if each in outside and "://" not in each else each for each in arguments
     )
 
 

@@ -188,4 +188,4 @@ def _distinct(decision: Decision) -> list[Reason]:
 
 
 def _where(reason: Reason) -> str:
-    return f"{reason.rule} (line {reason.line})" if reason.line else reason.rule
+    return f"{reason.rule} (git.yaml:{reason.line})" if reason.line else reason.rule
