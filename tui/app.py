@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, cast
 
 from textual import work
@@ -61,6 +64,10 @@ class DeskApp(App[None]):
 
     def on_mount(self) -> None:
         self.run_worker(self.feed.run(), name="feed", group="feed")
+        # Told to end, or the terminal is gone: what was started is ended all the same.
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(signum, partial(self.exit, return_code=128 + signum))
 
     @property
     def front(self) -> DeskScreen:
