@@ -14,6 +14,7 @@ from typing import NoReturn
 from plugins.base.control import Applied
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import policy_hash
+from plugins.base.watch import changes
 from supervisor import policy_state
 from supervisor.fleet import Fleet
 from supervisor.gateways import gateway_of, is_gateway, tool_of
@@ -23,7 +24,6 @@ from supervisor.journal import Journal
 from supervisor.managed import Managed
 from supervisor.policies import PolicyFile, PolicyStore
 from supervisor.tasks import Tasks
-from supervisor.watch import changes
 
 _GONE = 0.5  # seconds that a file may be missing while an editor replaces it
 

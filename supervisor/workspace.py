@@ -7,13 +7,13 @@ the first start (`pinned_origin`).
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.git.origin import current_origin
 from supervisor.home import Home
 from supervisor.state_db import StateDb
 
@@ -27,7 +27,6 @@ _CHOSEN = frozenset(
         "commit.cleanup", "commit.verbose", "status.short", "log.date", "branch.sort", "tag.sort",
     }
 )  # fmt: skip
-_USERINFO = re.compile(r"^(https?://)[^/@]*@", re.IGNORECASE)
 
 
 def checked(workspace: Path, home: Home) -> Path:
@@ -65,30 +64,6 @@ def pinned_origin(workspace: Path, db: StateDb, path: str) -> tuple[str, str]:
     """
     present = current_origin(workspace, path)
     return db.set_default(f"origin:{workspace}", present), present
-
-
-def current_origin(workspace: Path, path: str) -> str:
-    """The first URL of origin by the repository's own configuration, without credentials; "" for none."""
-    environment = {
-        "PATH": path, "LC_ALL": "C", "HOME": "/nonexistent",
-        "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0",
-    }  # fmt: skip
-    # safe.directory: the operator may not be the one who owns the files; `git config` runs nothing.
-    found = _git(
-        (
-            "-c",
-            "safe.directory=*",
-            "-C",
-            str(workspace),
-            "config",
-            "--null",
-            "--get-all",
-            "remote.origin.url",
-        ),
-        environment,
-    )
-    first = found.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-    return _USERINFO.sub(r"\1", first).encode("utf-8", "backslashreplace").decode()
 
 
 def git_config(path: str) -> dict[str, str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.git.origin import current_origin
 from supervisor.home import Home
 from supervisor.state_db import StateDb
-from supervisor.workspace import checked, current_origin, git_config, pinned_origin, tool_path
+from supervisor.workspace import checked, git_config, pinned_origin, tool_path
 
 PATH = os.environ["PATH"]
 

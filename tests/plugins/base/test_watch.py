@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.watch import changes
+from plugins.base.watch import changes
 
 
 class Watching:
