@@ -272,6 +272,9 @@ class ControlLink:
             await asyncio.sleep(_STATS_EVERY)
 
 
+LinkFactory = Callable[[str, Spool, LinkOwner], ControlLink]  # path of the control socket first
+
+
 async def _until_broken(work: Coroutine[Any, Any, None]) -> None:
     """Run one direction; when it ends, the whole link has ended."""
     await work

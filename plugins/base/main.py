@@ -29,7 +29,7 @@ from plugins.base.control import Hello, Lockdown, Message, SetPolicy, StartConfi
 from plugins.base.enforcement import Enforcement
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.judging import Services
-from plugins.base.link import ControlLink
+from plugins.base.link import ControlLink, LinkFactory
 from plugins.base.plugin import Plugin
 from plugins.base.records import Recorder
 from plugins.base.registry import plugin_class
@@ -48,14 +48,14 @@ _MOST_DESCRIPTORS: Final = 65536
 class PluginProcess:
     """One running plugin; a `LinkOwner` for its control link."""
 
-    def __init__(self, config: StartConfig, plugin: Plugin) -> None:
+    def __init__(self, config: StartConfig, plugin: Plugin, link: LinkFactory = ControlLink) -> None:
         self._config = config
         self._started = time.time()
         self._stopping = asyncio.Event()
         self._spool = Spool.open(Path(config.state) / "spool")
         recorder = Recorder(plugin.tool, self._spool)
         self._counters = Counters()
-        self._link = ControlLink(config.control, self._spool, self)
+        self._link = link(config.control, self._spool, self)
         self._server = Server(config.socket, config.workspace, self._session)
         self._enforcement = Enforcement(config, plugin, recorder, self._link.post, self._server.apply)
         self._services = Services(
@@ -162,12 +162,12 @@ def read_config(path: Path) -> StartConfig:
         raise ClaudeContainerError(f"{path} is not a start file: {wrong} is wrong.") from None
 
 
-async def serve(config: StartConfig) -> None:
+async def serve(config: StartConfig, link: LinkFactory = ControlLink) -> None:
     """Run one plugin until it is told to stop."""
     prepare_process()
     lock = lock_state(Path(config.state))
     try:
-        process = PluginProcess(config, plugin_class(config.plugin)(config))
+        process = PluginProcess(config, plugin_class(config.plugin)(config), link)
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, process.stop)

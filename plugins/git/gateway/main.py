@@ -35,7 +35,7 @@ from plugins.base.control import (
     Undone,
 )
 from plugins.base.errors import ClaudeContainerError, Denied
-from plugins.base.link import ControlLink
+from plugins.base.link import ControlLink, LinkFactory
 from plugins.base.main import lock_state, package_version, prepare_process, read_config, settle_memory
 from plugins.base.policy import Policy
 from plugins.base.policy_holder import PolicyHolder
@@ -69,7 +69,9 @@ _CONNECTIONS: Final = 64
 class GatewayProcess:
     """One running gateway; a `LinkOwner` for its control link, a `Desk` for its judges."""
 
-    def __init__(self, config: StartConfig, secrets: dict[str, Secret]) -> None:
+    def __init__(
+        self, config: StartConfig, secrets: dict[str, Secret], link: LinkFactory = ControlLink
+    ) -> None:
         state = Path(config.state)
         self._config = config
         self._secrets = secrets
@@ -78,7 +80,7 @@ class GatewayProcess:
         self._spool = Spool.open(state / "spool")
         self.counters = Counters()
         self._lockdown: str | None = None
-        self._link = ControlLink(config.control, self._spool, self)
+        self._link = link(config.control, self._spool, self)
         self._held = PolicyHolder(TOOL, GitRules, state / "policy.yaml", self._link.post)
         self._histories = Histories(state / "histories")
         self._backups = Backups(state / "backups")
@@ -254,18 +256,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("usage: python -m plugins.git.gateway START.json\n")
         return 2
     try:
-        asyncio.run(_run(read_config(Path(given[0])), secrets))
+        asyncio.run(serve(read_config(Path(given[0])), secrets))
     except ClaudeContainerError as error:
         log.error("%s %s", error.message, error.hint)  # noqa: TRY400 -- a problem of the user's world
         return 1
     return 0
 
 
-async def _run(config: StartConfig, secrets: dict[str, Secret]) -> None:
+async def serve(config: StartConfig, secrets: dict[str, Secret], link: LinkFactory = ControlLink) -> None:
+    """Run one gateway until it is told to stop."""
     prepare_process()
     lock = lock_state(Path(config.state))
     try:
-        process = GatewayProcess(config, secrets)
+        process = GatewayProcess(config, secrets, link)
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, process.stop)
         settle_memory()
