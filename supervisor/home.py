@@ -61,7 +61,8 @@ class Home:
 
     @property
     def control_socket(self) -> Path:
-        return self.run / "control.sock"
+        """In a directory of its own, which plugins' containers see; the agent's never does."""
+        return self.run / "control" / "supervisor.sock"
 
     @property
     def api_socket(self) -> Path:
@@ -85,6 +86,10 @@ class Home:
         """The private directory of one plugin: start file, spool, worker's home and tmp."""
         return self.run / "plugins" / plugin
 
+    def container_start(self, plugin: str) -> Path:
+        """What the plugin's container starts with, read-only for it."""
+        return self.run / "containers" / plugin
+
     def create(self) -> None:
         """Make the directories that are missing. Raises `ClaudeContainerError` when that cannot be."""
         if len(os.fsencode(self.root)) + _LONGEST_NAME > _LONGEST_SOCKET_PATH:
@@ -101,6 +106,7 @@ class Home:
                 (self.state, 0o700),
                 (self.run, 0o700),
                 (self.logs, 0o700),
+                (self.control_socket.parent, 0o700),
             ):
                 directory.mkdir(mode=mode, parents=True, exist_ok=True)
             self.state.chmod(0o700)

@@ -1,0 +1,279 @@
+"""What each container is made of: image, user, mounts, networks, limits. Pure facts, no engine.
+
+The Docker runtime, `compose.yaml` and `claude-container run` go by these facts, and a test holds them
+to each other. A container never gets the engine's socket, the host's network or more than it needs:
+
+- a plugin: the workspace, its own state, the sockets' directory, the supervisor's socket; no network, but
+  for one without a way out when its tool has a gateway.
+- a gateway: its own state and the supervisor's socket, never the workspace; that network, and one out.
+- the agent: the workspace, and the wrappers and sockets read-only; a network out, none to the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from plugins.base.control import StartConfig
+from supervisor.gateways import gateway_of, is_gateway, tool_of
+from supervisor.home import Home
+
+# ---------------------------------------------------------------- where things are inside
+
+WORKSPACE: Final = "/workspace"
+SOCKETS: Final = "/run/plugins"
+CONTROL: Final = "/run/control"  # the supervisor's socket: never where the agent is
+START: Final = "/run/start/start.json"
+STATE: Final = "/var/lib/claude-container"
+PROGRAM: Final = "/opt/claude-container"  # in every plugin image
+PYTHON: Final = f"{PROGRAM}/bin/python"
+CLIENT: Final = f"{PROGRAM}/bin/plugin-client"
+WRAPPERS: Final = "/opt/claude-container/cli"  # the agent's: the home's cli/
+TOOL_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+AGENT_HOME: Final = "/home/agent"
+
+# ---------------------------------------------------------------- names
+
+REPOSITORY: Final = "claude-container"
+LABEL_HOME: Final = "claude-container.home"
+LABEL_INSTANCE: Final = "claude-container.instance"  # of one home: what is not labelled so is never touched
+LABEL_PLUGIN: Final = "claude-container.plugin"
+AGENT: Final = "claude"
+
+_MIB: Final = 1024 * 1024
+_SUBNET_POOL: Final = ipaddress.IPv4Network("10.213.0.0/16")
+_SUBNET_BITS: Final = 29
+_NOWHERE: Final = "127.0.0.1"  # a resolver that nobody runs: no name leaves an inner network
+
+
+def image(tool: str, version: str) -> str:
+    """The image that a tool's plugin and gateway run in; `AGENT` has one, too."""
+    return f"{REPOSITORY}/{tool.lower()}:{version}"
+
+
+def instance_of(home: Home) -> str:
+    """Names this home among all that use the same engine."""
+    return hashlib.sha256(str(home.root).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def seccomp_profile() -> str:
+    """The system calls that containers may make, as the engine takes it (JSON).
+
+    The engine's own profile is not used: old ones refuse Landlock, which the worker needs.
+    """
+    return Path(str(resources.files("supervisor"))).joinpath("seccomp.json").read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------- the facts
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whose files the workspace has: containers run as that user."""
+
+    uid: int
+    gid: int
+
+    def __str__(self) -> str:
+        return f"{self.uid}:{self.gid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A bridge network. An internal one has no way out, and the host has no address on it."""
+
+    name: str
+    internal: bool
+    subnet: str = ""  # "": the engine chooses
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    network: Network
+    address: str = ""  # "": the engine chooses
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Everything that a container is created with. The defaults are the hardening that all have."""
+
+    name: str
+    image: str
+    command: tuple[str, ...]
+    user: User
+    mounts: tuple[Mount, ...]
+    labels: Mapping[str, str]
+    networks: tuple[Attachment, ...] = ()  # none: not even a loopback to the outside
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    tmpfs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(TMPFS))
+    dns: tuple[str, ...] = ()
+    hostname: str = ""
+    working_directory: str = "/"
+    read_only: bool = True
+    cap_drop: tuple[str, ...] = ("ALL",)
+    no_new_privileges: bool = True
+    seccomp: bool = True  # the profile of `seccomp_profile`
+    pids: int = 1024
+    memory_bytes: int = 4096 * _MIB  # swap included
+    files: int = 65536  # RLIMIT_NOFILE
+    locked_bytes: int = 64 * _MIB  # RLIMIT_MEMLOCK, for secrets
+    stop_seconds: int = 10
+
+
+TMPFS: Final[dict[str, str]] = {"/tmp": "rw,nosuid,nodev,noexec,size=64m,mode=1777"}  # noqa: S108 -- in the container
+_AGENT_TMPFS: Final[dict[str, str]] = {
+    "/tmp": "rw,nosuid,nodev,exec,size=1g,mode=1777"  # noqa: S108 -- in the container
+}
+_ENVIRONMENT: Final[dict[str, str]] = {
+    "PATH": TOOL_PATH, "LANG": "C.UTF-8", "HOME": "/tmp", "PYTHONUNBUFFERED": "1",  # noqa: S108
+    "PYTHONDONTWRITEBYTECODE": "1",
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- networks
+
+
+def inner_network(instance: str, tool: str, attempt: int = 0) -> Network:
+    """The network that only the tool's plugin and gateway are on.
+
+    Its subnet is the same each time; another `attempt` gives another one, for when it is taken.
+    """
+    digest = hashlib.sha256(f"{instance}/{tool}/{attempt}".encode()).digest()
+    step = 1 << (32 - _SUBNET_BITS)
+    index = int.from_bytes(digest[:4], "big") % (_SUBNET_POOL.num_addresses // step)
+    subnet = ipaddress.IPv4Network((int(_SUBNET_POOL.network_address) + index * step, _SUBNET_BITS))
+    return Network(f"{REPOSITORY}-{instance}-{tool}", internal=True, subnet=str(subnet))
+
+
+def outer_network(instance: str) -> Network:
+    """The way out, for gateways and the agent. Containers on it cannot reach each other."""
+    return Network(f"{REPOSITORY}-{instance}-out", internal=False)
+
+
+def gateway_address(network: Network) -> str:
+    return str(ipaddress.IPv4Network(network.subnet)[2])
+
+
+def plugin_address(network: Network) -> str:
+    return str(ipaddress.IPv4Network(network.subnet)[3])
+
+
+# ---------------------------------------------------------------- the containers
+
+
+def inside(config: StartConfig, network: Network | None) -> StartConfig:
+    """The start configuration as it reads inside the container."""
+    at = gateway_address(network) if network is not None else ""
+    return config.model_copy(
+        update={
+            "socket": f"{SOCKETS}/{Path(config.socket).name}",
+            "control": f"{CONTROL}/{Path(config.control).name}",
+            "workspace": WORKSPACE, "state": STATE, "client": CLIENT, "path": TOOL_PATH,
+            "gateway": _moved(config.gateway, at), "stream": _moved(config.stream, at),
+        }
+    )  # fmt: skip
+
+
+def _moved(address: str, host: str) -> str:
+    """The same door at another host: [http://]HOST:PORT[/CAPABILITY]."""
+    if not address or not host:
+        return ""
+    scheme, separator, rest = address.rpartition("://")
+    return f"{scheme}{separator}{host}:{rest.partition(':')[2]}"
+
+
+def of_plugin(
+    config: StartConfig, home: Home, user: User, version: str, network: Network | None
+) -> Container:
+    """The container of a plugin, or of a gateway. `network` is the inner one, when the tool has a gateway."""
+    tool, instance = tool_of(config.plugin), instance_of(home)
+    gateway = is_gateway(config.plugin)
+    mounts = (
+        Mount(str(home.container_start(config.plugin)), str(Path(START).parent), read_only=True),
+        Mount(str(Path(config.control).parent), CONTROL, read_only=True),
+        Mount(config.state, STATE),
+    )
+    return Container(
+        name=f"{REPOSITORY}-{instance}-{config.plugin}",
+        image=image(tool, version),
+        command=(PYTHON, "-P", "-m", config.module, START),
+        user=user,
+        mounts=mounts if gateway else (*mounts, *_of_the_agents_side(config, home)),
+        labels=labels(home, config.plugin),
+        networks=_attached(instance, network, gateway=gateway),
+        environment=MappingProxyType(_ENVIRONMENT),
+        dns=() if gateway else (_NOWHERE,),
+        hostname=config.plugin,
+        memory_bytes=(1024 if gateway else 4096) * _MIB,
+    )
+
+
+def _of_the_agents_side(config: StartConfig, home: Home) -> tuple[Mount, ...]:
+    return (Mount(config.workspace, WORKSPACE), Mount(str(home.sockets), SOCKETS))
+
+
+def _attached(instance: str, network: Network | None, *, gateway: bool) -> tuple[Attachment, ...]:
+    if network is None:
+        return ()
+    if not gateway:
+        return (Attachment(network, plugin_address(network)),)
+    return (Attachment(network, gateway_address(network)), Attachment(outer_network(instance)))
+
+
+def of_agent(
+    home: Home, workspace: Path, user: User, version: str, command: tuple[str, ...] = ()
+) -> Container:
+    """The agent's container. What it may know beside (its API key) is the caller's to add.
+
+    Its name is not fixed here: there may be several at once.
+    """
+    instance = instance_of(home)
+    return Container(
+        name="",
+        image=image(AGENT, version),
+        command=command,
+        user=user,
+        mounts=(
+            Mount(str(workspace), WORKSPACE),
+            Mount(str(home.cli), WRAPPERS, read_only=True),
+            Mount(str(home.sockets), SOCKETS, read_only=True),
+        ),
+        labels=labels(home, AGENT),
+        networks=(Attachment(outer_network(instance)),),
+        environment=MappingProxyType(
+            {"PATH": f"{WRAPPERS}:{TOOL_PATH}", "LANG": "C.UTF-8", "HOME": AGENT_HOME}
+        ),
+        tmpfs=MappingProxyType({**_AGENT_TMPFS, AGENT_HOME: f"{_home_options(user)}"}),
+        hostname=AGENT,
+        working_directory=WORKSPACE,
+        pids=4096,
+        memory_bytes=8192 * _MIB,
+    )
+
+
+def _home_options(user: User) -> str:
+    return f"rw,nosuid,nodev,exec,size=2g,mode=0700,uid={user.uid},gid={user.gid}"
+
+
+def labels(home: Home, plugin: str = "") -> Mapping[str, str]:
+    """What tells our containers and networks from everybody else's."""
+    ours = {LABEL_HOME: str(home.root), LABEL_INSTANCE: instance_of(home)}
+    return MappingProxyType({**ours, LABEL_PLUGIN: plugin} if plugin else ours)
+
+
+def has_network(plugin: str) -> bool:
+    """Whether the plugin's tool has a gateway, and so a network to reach it."""
+    return gateway_of(tool_of(plugin)) is not None
