@@ -15,5 +15,10 @@ debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$mirro
   tail -n 20 "$root.log" >&2
   exit 1
 }
+# This machine's own authorities, where it reaches package registries through a proxy of its own.
+if [ -d /usr/local/share/ca-certificates ]; then
+  cp -r /usr/local/share/ca-certificates "$root/usr/local/share/"
+  chroot "$root" update-ca-certificates >/dev/null 2>&1
+fi
 rm -rf "$root.log" "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 tar -C "$root" --numeric-owner -c . | docker import --change 'CMD ["/bin/sh"]' - "$tag"
