@@ -32,6 +32,8 @@ class ClientBuildHook(BuildHookInterface[Any]):
         )
         build_data["force_include"][str(client)] = f"{ASSETS}/plugin-client"
         build_data["force_include"][str(root / "config")] = f"{ASSETS}/config"
+        for name in ("pyproject.toml", "claude"):  # images are built from these, too
+            build_data["force_include"][str(root / name)] = f"{ASSETS}/build/{name}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-manylinux_2_17_{platform.machine()}"
 

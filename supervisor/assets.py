@@ -42,6 +42,17 @@ def example_policy(name: str) -> Path | None:
     return next((path for path in (_config() / "examples").glob("*.yaml") if path.stem == name), None)
 
 
+def default_images() -> Path:
+    """Return the file that says what images are made of."""
+    return _config() / "images.toml"
+
+
+def build_sources(name: str) -> Path:
+    """Return the file or directory that images are built from, by its place in a checkout."""
+    packaged = _packaged() / "build" / name
+    return packaged if packaged.exists() else _CHECKOUT / name
+
+
 def _packaged() -> Path:
     # An installed wheel lies in a directory as it is; it is never run from a zip file.
     return Path(str(resources.files("supervisor"))) / "_assets"

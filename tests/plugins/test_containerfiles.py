@@ -1,4 +1,4 @@
-"""The images' recipes hold together: pins are those of the project, shared stages are the same, nobody is root."""
+"""The recipes of images: pins are those of the project, shared stages are the same, nobody is root."""
 
 from __future__ import annotations
 

@@ -1,0 +1,158 @@
+"""What each image is made of: which recipe, on which base, from which files. Pure, but for reading files.
+
+`config/images.toml` of the home says what the operator chose. An image carries the hash of everything that
+went in; one whose hash is not the wanted one is built anew, all others are left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tarfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from plugins.base.errors import ClaudeContainerError
+from supervisor.assets import build_sources, default_images
+from supervisor.containers import AGENT, image
+from supervisor.home import Home
+
+LABEL_INPUTS: Final = "claude-container.inputs"
+LABEL_TOOL: Final = "claude-container.image"
+CHOICES: Final = "images.toml"
+
+_PLUGIN_FILES: Final = ("pyproject.toml", "plugins", "cli/agent")
+_AGENT_FILES: Final = ("claude",)
+_LEFT_OUT: Final = re.compile(r"(^|/)__pycache__(/|$)|\.py[co]$|^cli/agent/plugin-client")
+
+
+class Choice(BaseModel):
+    """One table of images.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    base: str = ""
+    builder: str = ""
+    packages: list[str] | None = None
+    claude_code: str | None = None  # the agent's alone: a version, or "" for none
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one image is built."""
+
+    tool: str
+    tag: str
+    containerfile: str  # its name among the files
+    arguments: Mapping[str, str]
+    files: Mapping[str, Path]
+
+    def inputs(self) -> str:
+        """Names everything that goes in."""
+        digest = hashlib.sha256(repr((self.containerfile, sorted(self.arguments.items()))).encode())
+        for name in sorted(self.files):
+            data = self.files[name].read_bytes()
+            digest.update(f"{name}\0{_mode(self.files[name]):o}\0{len(data)}\0".encode())
+            digest.update(data)
+        return digest.hexdigest()[:32]
+
+    def labels(self) -> dict[str, str]:
+        return {LABEL_INPUTS: self.inputs(), LABEL_TOOL: self.tool}
+
+    def context(self) -> IO[bytes]:
+        """The files as an engine takes them: a tar archive, the same for the same files."""
+        packed = BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for name in sorted(self.files):
+                data = self.files[name].read_bytes()
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(data), _mode(self.files[name])
+                archive.addfile(entry, BytesIO(data))
+        packed.seek(0)
+        return packed
+
+
+def recipe(tool: str, choices: Mapping[str, Choice], version: str) -> Recipe:
+    """How the image of a tool's plugin, or of the agent, is built."""
+    chosen, default = choices.get(tool, Choice()), choices.get("default", Choice())
+    if tool == AGENT:
+        given = {"BASE": chosen.base, "PACKAGES": _words(chosen.packages)}
+        if chosen.claude_code is not None:
+            given["CLAUDE_CODE"] = chosen.claude_code
+        return Recipe(tool, image(tool, version), "claude/Containerfile", given, _files(_AGENT_FILES))
+    base = chosen.base or default.base
+    arguments = {"BASE": base, "BUILDER": chosen.builder or default.builder}
+    if tool == "git":
+        own = "plugins/git/Containerfile"
+    else:
+        own = "plugins/base/Containerfile"
+        given_packages = chosen.packages if chosen.packages is not None or chosen.base else [tool]
+        arguments["PACKAGES"] = _words(given_packages)
+    return Recipe(tool, image(tool, version), own, arguments, _files(_PLUGIN_FILES))
+
+
+def _words(packages: list[str] | None) -> str:
+    return " ".join(packages or ())
+
+
+def _files(roots: tuple[str, ...]) -> dict[str, Path]:
+    return {name: path for root in roots for name, path in _below(root, build_sources(root))}
+
+
+def _below(name: str, path: Path) -> Iterator[tuple[str, Path]]:
+    if path.is_file():
+        yield name, path
+        return
+    for found in path.rglob("*"):
+        inner = f"{name}/{found.relative_to(path)}"
+        if found.is_file() and not _LEFT_OUT.search(inner):
+            yield inner, found
+
+
+def _mode(path: Path) -> int:
+    return 0o755 if path.stat().st_mode & 0o100 else 0o644
+
+
+# ---------------------------------------------------------------- what the operator chose
+
+
+def read_choices(home: Home) -> dict[str, Choice]:
+    """The operator's choices on top of the shipped ones. Raises `ClaudeContainerError` with the place."""
+    own = home.config / CHOICES
+    return {**_parse(default_images()), **(_parse(own) if own.exists() else {})}
+
+
+def _parse(path: Path) -> dict[str, Choice]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        choices = {name: Choice.model_validate(table) for name, table in tables.items()}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ClaudeContainerError(f"{path} cannot be read: {error}.", hint="Correct it.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ClaudeContainerError(
+            f"{path}: {where or 'a table'}: {first['msg'].lower()}.",
+            hint="A table has `base`, `builder` and `packages`.",
+        ) from None
+    for name, choice in choices.items():
+        _check(path, name, choice)
+    return choices
+
+
+_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9.+~:-]+)?")
+_IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+
+
+def _check(path: Path, name: str, choice: Choice) -> None:
+    """These words reach a shell in the build: only what a package or an image can be called."""
+    wrong = [word for word in choice.packages or () if not _PACKAGE.fullmatch(word)]
+    wrong += [word for word in (choice.base, choice.builder) if word and not _IMAGE.fullmatch(word)]
+    if wrong:
+        raise ClaudeContainerError(f"{path}: {name}: {wrong[0]!r} is no name of a package or image.")
