@@ -29,7 +29,7 @@ CHOICES: Final = "images.toml"
 
 _PLUGIN_FILES: Final = ("pyproject.toml", "plugins", "cli/agent")
 _AGENT_FILES: Final = ("claude",)
-_LEFT_OUT: Final = re.compile(r"(^|/)__pycache__(/|$)|\.py[co]$|^cli/agent/plugin-client")
+_LEFT_OUT: Final = re.compile(r"(^|/)(__pycache__|\.git|\.venv)(/|$)|\.py[co]$|^cli/agent/plugin-client")
 
 
 class Choice(BaseModel):
@@ -40,6 +40,7 @@ class Choice(BaseModel):
     base: str = ""
     builder: str = ""
     packages: list[str] | None = None
+    python: str = ""  # directory of a Python package with a plugin of the operator's own
     claude_code: str | None = None  # the agent's alone: a version, or "" for none
 
 
@@ -88,13 +89,26 @@ def recipe(tool: str, choices: Mapping[str, Choice], version: str) -> Recipe:
         return Recipe(tool, image(tool, version), "claude/Containerfile", given, _files(_AGENT_FILES))
     base = chosen.base or default.base
     arguments = {"BASE": base, "BUILDER": chosen.builder or default.builder}
-    if tool == "git":
-        own = "plugins/git/Containerfile"
-    else:
+    files = {**_files(_PLUGIN_FILES), **_package(chosen)}
+    own = f"plugins/{tool}/Containerfile"
+    if own not in files:
         own = "plugins/base/Containerfile"
-        given_packages = chosen.packages if chosen.packages is not None or chosen.base else [tool]
-        arguments["PACKAGES"] = _words(given_packages)
-    return Recipe(tool, image(tool, version), own, arguments, _files(_PLUGIN_FILES))
+        packages = chosen.packages if chosen.packages is not None or chosen.base else [tool]
+        arguments["PACKAGES"] = _words(packages)
+    return Recipe(tool, image(tool, version), own, arguments, files)
+
+
+def _package(chosen: Choice) -> dict[str, Path]:
+    """The files of the operator's own package. Raises `ClaudeContainerError` when it is none."""
+    if not chosen.python:
+        return {}
+    directory = Path(chosen.python).expanduser()
+    if not (directory / "pyproject.toml").is_file():
+        raise ClaudeContainerError(
+            f"{directory} is not a Python package: it has no pyproject.toml.",
+            hint=f"Correct `python` in {CHOICES}; see docs/writing-a-plugin.md.",
+        )
+    return dict(_below("extra/package", directory))
 
 
 def _words(packages: list[str] | None) -> str:
@@ -139,7 +153,7 @@ def _parse(path: Path) -> dict[str, Choice]:
         where = ".".join(map(str, first["loc"]))
         raise ClaudeContainerError(
             f"{path}: {where or 'a table'}: {first['msg'].lower()}.",
-            hint="A table has `base`, `builder` and `packages`.",
+            hint="A table has `base`, `builder`, `packages` and `python`.",
         ) from None
     for name, choice in choices.items():
         _check(path, name, choice)
