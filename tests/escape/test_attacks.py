@@ -1,0 +1,28 @@
+"""Every attack works against plain git, and does nothing through us."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.escape.attack import Attack
+from tests.escape.attacks import FAMILIES
+from tests.escape.site import Site
+
+_ALL = [
+    pytest.param(attack, id=f"{family}: {attack.name}")
+    for family, attacks in FAMILIES.items()
+    for attack in attacks
+]
+
+
+def test_there_are_enough_attacks() -> None:
+    assert len(_ALL) >= 120
+
+
+@pytest.mark.parametrize("attack", _ALL)
+def test_an_attack_is_real_and_contained(place: Site, attack: Attack) -> None:
+    natively = place.native(attack.script)
+    assert attack.goal in place.harm(natively), f"not a real attack:\n{natively.output}"
+    place.reset()
+    contained = place.contained(attack.script)
+    assert place.harm(contained) == set(), contained.output
