@@ -5,7 +5,7 @@ URLs are resolved by git itself where it has a command for that. Decides nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from plugins.git import addresses
@@ -125,7 +125,7 @@ class Remotes:
     async def _submodules(self, command: GitCommand) -> list[Contact]:
         """Each submodule that would be cloned or asked anew, by its own URL."""
         if command.action == "add":
-            return await self._contacts([self._relative(word) for word in command.words[:1]], push=False)
+            return await self._of_submodule_add(command.words)
         if command.action != "update":
             return []
         settings: Mapping[str, tuple[str, ...]] = self._facts.settings
@@ -144,6 +144,12 @@ class Remotes:
             if command.on("remote") or not _exists(modules / name)
         ]
         return await self._contacts(wanted, push=False)
+
+    async def _of_submodule_add(self, words: Sequence[str]) -> list[Contact]:
+        """What is cloned; nothing, when the submodule is there already."""
+        if not words or _exists(Path(self._look.cwd, _submodule_path(words), ".git")):
+            return []
+        return await self._contacts([self._relative(words[0])], push=False)
 
     async def _gitmodules(self) -> dict[str, tuple[str, ...]]:
         done = await self._look.git("config", "--null", "--file", f"{self._facts.top}/.gitmodules", "--list")
@@ -167,6 +173,13 @@ def _is_url_key(key: str) -> bool:
 
 def _within(path: str, directory: str) -> bool:
     return bool(directory) and Path(path).is_relative_to(Path(directory).resolve())
+
+
+def _submodule_path(words: Sequence[str]) -> str:
+    """Where `submodule add URL [PATH]` puts the submodule: by default under the last name of the URL."""
+    if len(words) > 1:
+        return words[1]
+    return words[0].rstrip("/").removesuffix("/.git").removesuffix(".git").rpartition("/")[2]
 
 
 def _exists(path: Path) -> bool:

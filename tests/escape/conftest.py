@@ -11,8 +11,10 @@ from tests.escape.site import Site, site
 
 @pytest.fixture(scope="session")
 def running_site() -> Iterator[Site]:
+    """A site for all tests; after them the token is still nowhere."""
     with site() as here:
         yield here
+        assert here.token_found_in() == []
 
 
 @pytest.fixture

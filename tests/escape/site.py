@@ -5,6 +5,7 @@ The remote protects nothing by itself. `Site.harm` says what was done to it, or 
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ from tests.upstream import TOKEN, USER, SmartHttp, native
 PROJECT: Final = "private/project.git"
 OTHER: Final = "private/other.git"
 _PATIENCE: Final = 50.0  # seconds for one script
+
+_WHEN: Final = "2026-01-02T03:04:05Z"  # the same commits each time
 
 _POLICY: Final = """\
 plugin: git
@@ -114,7 +117,7 @@ class Site:
         self._program("deaf.sh", f"#!/bin/sh\nexec {where}/plant.sh </dev/null\n")
         shutil.copytree(self.workspace, self._template / "w", symlinks=True)
         shutil.copytree(self.remote.root / "repositories", self._template / "repositories")
-        self._before = self._all_refs()
+        self._before = self.all_refs()
 
     def _program(self, name: str, text: str) -> None:
         (self.workspace / name).write_text(text)
@@ -146,7 +149,8 @@ class Site:
     def _run(self, script: str, path: str, home: Path, more: dict[str, str] | None = None) -> Done:
         environment = {
             "PATH": path, "HOME": str(home), "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0", "ORIGIN": self.remote.url(PROJECT), "OTHER": self.remote.url(OTHER),
+            "GIT_TERMINAL_PROMPT": "0", "GIT_AUTHOR_DATE": _WHEN, "GIT_COMMITTER_DATE": _WHEN,
+            "ORIGIN": self.remote.url(PROJECT), "OTHER": self.remote.url(OTHER),
             "BASE": f"http://127.0.0.1:{self.remote.port}/", "EVIL": self.evil.url,
             "PLANT": str(self.workspace / "plant.sh"),
             "DEAF": str(self.workspace / "deaf.sh"), "W": str(self.workspace), **(more or {}),
@@ -159,13 +163,14 @@ class Site:
 
     # ------------------------------------------------------------ what came of it
 
-    def _all_refs(self) -> dict[str, dict[str, str]]:
+    def all_refs(self) -> dict[str, dict[str, str]]:
+        """The refs of each repository of the remote: {repository: {ref: commit}}."""
         return {name: self.remote.refs(name) for name in (PROJECT, OTHER)}
 
     def harm(self, done: Done | None = None) -> set[str]:
         """What was violated: "moved", "deleted", "created", "elsewhere", "leaked"."""
         found: set[str] = set()
-        before, now = self._before, self._all_refs()
+        before, now = self._before, self.all_refs()
         for ref, old in before[PROJECT].items():
             if ref not in now[PROJECT]:
                 found.add("deleted")
@@ -179,6 +184,20 @@ class Site:
         if self.evil.saw(TOKEN) or (done is not None and TOKEN in done.output):
             found.add("leaked")
         return found
+
+    def token_found_in(self) -> list[str]:
+        """Which files of the home, environments and command lines of our processes hold the token."""
+        files = [path for path in self.home.root.rglob("*") if path.is_file()]
+        for pid in self._processes():
+            files += [Path("/proc", pid, name) for name in ("environ", "cmdline")]
+        forms = [TOKEN.encode(), base64.b64encode(f"{USER}:{TOKEN}".encode())]
+        return [str(path) for path in files if any(form in _bytes(path) for form in forms)]
+
+    def _processes(self) -> list[str]:
+        """Supervisor, plugins and workers: what has this home, or our worker, in its command line."""
+        signs = (os.fsencode(self.home.root), b"plugins.base.worker")
+        lines = {each.parent.name: _bytes(each) for each in Path("/proc").glob("[0-9]*/cmdline")}
+        return [pid for pid, line in lines.items() if any(sign in line for sign in signs)]
 
     def gateway(self) -> StartConfig:
         """What the running gateway was started with."""
@@ -194,6 +213,13 @@ def _replace_contents(source: Path, target: Path) -> None:
             entry.unlink()
     if source != Path():
         shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it ended meanwhile, or is not ours to read
+        return b""
 
 
 @contextmanager

@@ -26,3 +26,8 @@ def test_an_attack_is_real_and_contained(place: Site, attack: Attack) -> None:
     place.reset()
     contained = place.contained(attack.script)
     assert place.harm(contained) == set(), contained.output
+
+
+def test_the_token_is_in_no_file_environment_or_command_line(place: Site) -> None:
+    place.contained("git fetch origin; git push origin HEAD:main; git push origin HEAD:claude/x")
+    assert place.token_found_in() == []
