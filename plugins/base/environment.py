@@ -20,7 +20,7 @@ _EXACT: Final = frozenset(
         "LANG", "LANGUAGE", "TZ",
         "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES",
         "PAGER", "LESS", "LESSCHARSET", "LV", "EDITOR", "VISUAL",
-        "EMAIL", "SOURCE_DATE_EPOCH", "CI",
+        "EMAIL", "SOURCE_DATE_EPOCH", "CI", "FILTER_BRANCH_SQUELCH_WARNING",
     }
 )  # fmt: skip
 _PREFIXES: Final = ("GIT_", "LC_", "npm_config_", "NPM_CONFIG_")

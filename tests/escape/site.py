@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -155,11 +156,15 @@ class Site:
             "PLANT": str(self.workspace / "plant.sh"),
             "DEAF": str(self.workspace / "deaf.sh"), "W": str(self.workspace), **(more or {}),
         }  # fmt: skip
-        done = subprocess.run(
+        with subprocess.Popen(
             ["/bin/sh", "-c", script], cwd=self.workspace, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_PATIENCE, check=False,
-        )  # fmt: skip
-        return Done(done.returncode, done.stdout.decode("utf-8", "replace"))
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                output, _ = process.communicate(timeout=_PATIENCE)
+            finally:
+                _end_group(process.pid)
+        return Done(process.returncode, output.decode("utf-8", "replace"))
 
     # ------------------------------------------------------------ what came of it
 
@@ -213,6 +218,12 @@ def _replace_contents(source: Path, target: Path) -> None:
             entry.unlink()
     if source != Path():
         shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+
+
+def _end_group(group: int) -> None:
+    """What an attack leaves running must not be there for the next."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _bytes(path: Path) -> bytes:
