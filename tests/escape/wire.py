@@ -1,6 +1,6 @@
 """A gateway as it runs, before a remote that protects nothing, for sending it whatever bytes one likes.
 
-No git stands between: what is sent here is what an agent could send that writes to the gateway's doors itself.
+No git stands between: what is sent here is what an agent could send that writes to the doors itself.
 """
 
 from __future__ import annotations
@@ -235,7 +235,8 @@ def _start(root: Path, here: Wire) -> subprocess.Popen[bytes]:
     here.state.mkdir()
     (here.state / "policy.yaml").write_text(_POLICY)
     config = StartConfig(
-        plugin="git-gateway", socket="", control=str(root / "control.sock"), token="", workspace="/nonexistent",
+        plugin="git-gateway", socket="", control=str(root / "control.sock"), token="",
+        workspace="/nonexistent",
         state=str(here.state), client="", path=os.environ["PATH"], origin=here.remote.url(PROJECT),
         gateway=f"http://127.0.0.1:{here.http_port}/{CAPABILITY}", stream=f"127.0.0.1:{here.stream_port}",
     )  # fmt: skip

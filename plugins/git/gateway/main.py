@@ -137,7 +137,7 @@ class GatewayProcess:
             self._held.enforce(policy)
         capability = self._config.gateway.rpartition("/")[2]
         server = Server(capability, self._remotes, pushes)
-        runner = web.AppRunner(server.application(), access_log=None, handler_cancellation=True)
+        runner = server.runner()
         await runner.setup()
         streams = StreamServer(capability, self._remotes, pushes)
         try:

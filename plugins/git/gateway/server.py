@@ -8,12 +8,14 @@ the real remote. Whoever gets here may be hostile: policy is applied to what is 
 from __future__ import annotations
 
 import hmac
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from plugins.base.errors import ClaudeContainerError, Denied, ProtocolError
 from plugins.base.text import printable
@@ -48,6 +50,18 @@ class Server:
     remotes: Remotes
     pushes: Pushes
 
+    def runner(self) -> web.AppRunner:
+        """The application, ready to be set up. Bodies stay as they come: what is gzipped is undone here."""
+        logger = logging.getLogger(__name__)
+        logger.addFilter(_is_ours)
+        return web.AppRunner(
+            self.application(),
+            access_log=None,
+            logger=logger,
+            handler_cancellation=True,
+            auto_decompress=False,
+        )
+
     def application(self) -> web.Application:
         app = web.Application(client_max_size=0)
         prefix = "/{capability}/{command}/{scheme}/{rest:.+}"
@@ -63,7 +77,10 @@ class Server:
             given = request.match_info["capability"].encode("utf-8", "replace")
             if not hmac.compare_digest(given, self.capability.encode()):
                 raise web.HTTPNotFound(text="not found\n")
-            return await handler(request)
+            try:
+                return await handler(request)
+            except ConnectionError:  # the client went away: nobody is left to be told
+                return web.Response()
 
         return guarded
 
@@ -124,6 +141,11 @@ class Server:
         except ClaudeContainerError as error:
             await _tell(request, response, error)
         return response
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a complaint is about us: anybody can send what is not HTTP, and would fill the log with it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _target(request: web.Request) -> tuple[str, str]:

@@ -150,7 +150,7 @@ async def gateway(tmp_path: Path, upstream: SmartHttp) -> AsyncIterator[Gateway]
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         remotes = TestRemotes(session, home, upstream.port)
         pushes = Pushes(Histories(home / "histories"), home / "quarantine", 1 << 30)
-        runner = web.AppRunner(Server(CAPABILITY, remotes, pushes).application())
+        runner = Server(CAPABILITY, remotes, pushes).runner()
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         workspace = tmp_path / "workspace"

@@ -155,6 +155,21 @@ async def test_a_clone_and_a_fetch_stream_through(gateway: Gateway, repository: 
     assert "claude/x" in fetched.stderr
 
 
+async def test_a_long_negotiation_which_git_compresses_streams_through(
+    gateway: Gateway, repository: str
+) -> None:
+    other = gateway.workspace.with_name("other")
+    native("clone", "--quiet", str(gateway.upstream.path(_NAME)), str(other))
+    gateway.commit("news", repository=other)
+    native("-C", str(other), "push", "--quiet", "origin", "main")
+    for number in range(40):
+        tree = native("-C", str(gateway.workspace), "rev-parse", "HEAD^{tree}").strip()
+        oid = native("-C", str(gateway.workspace), "commit-tree", "-m", str(number), tree).strip()
+        native("-C", str(gateway.workspace), "update-ref", f"refs/heads/b{number}", oid)
+    done = await gateway.git("fetch", repository, "main")
+    assert done.returncode == 0, done.stderr
+
+
 async def test_a_wrong_token_is_told_by_name_and_host_alone(gateway: Gateway, repository: str) -> None:
     (gateway.upstream.root / "users").write_text("x-access-token:another\n")
     done = await gateway.git("push", repository, "HEAD:refs/heads/claude/x")
