@@ -166,7 +166,7 @@ async def test_a_long_negotiation_which_git_compresses_streams_through(
         tree = native("-C", str(gateway.workspace), "rev-parse", "HEAD^{tree}").strip()
         oid = native("-C", str(gateway.workspace), "commit-tree", "-m", str(number), tree).strip()
         native("-C", str(gateway.workspace), "update-ref", f"refs/heads/b{number}", oid)
-    done = await gateway.git("fetch", repository, "main")
+    done = await gateway.git("-c", "protocol.version=0", "fetch", repository, "main")
     assert done.returncode == 0, done.stderr
 
 
