@@ -54,7 +54,7 @@ def test_init_from_the_wheel_makes_a_home_that_works(unpacked: Path, home: Path)
     assert done.returncode == 0, done.stderr
     assert (home / "config" / "git.yaml").read_bytes() == (_ROOT / "config" / "git.yaml").read_bytes()
     assert os.access(home / "cli" / "plugin-client", os.X_OK)
-    listed = [home / "cli" / "plugin-client", "--list"]
+    listed = [str(home / "cli" / "plugin-client"), "--list"]
     subprocess.run(listed, env={"PLUGIN_SOCKET_DIR": str(home / "sockets")}, check=True)
     checked = _claude_container(unpacked, home, "policy", "check")
     assert checked.returncode == 0, checked.stderr
