@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.refusal import error_text
 from supervisor.home import Home
 
 
@@ -80,4 +81,4 @@ def run(home: Home, workspace: Path, *, on_ready: Callable[[], None] | None = No
 
 
 def _complain(error: ClaudeContainerError) -> None:
-    print(f"cc-tui: {error.message}" + (f" {error.hint}" if error.hint else ""), file=sys.stderr)
+    sys.stderr.write(error_text(error.message, error.hint))

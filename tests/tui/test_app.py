@@ -102,8 +102,8 @@ def test_the_first_paint_loads_no_screen_but_the_dashboard() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--workspace", "/does/not/exist"], 1, "cc-tui: /does/not/exist is not a directory."),
-        ([], 1, "cc-tui: cc-tui needs a terminal."),
+        (["--workspace", "/does/not/exist"], 1, "error: /does/not/exist is not a directory."),
+        ([], 1, "error: cc-tui needs a terminal."),
         (["--nonsense"], 2, "usage: cc-tui"),
         (["--help"], 0, ""),
     ],
