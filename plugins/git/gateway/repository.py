@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import resource
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,12 @@ from plugins.base.errors import Denied
 
 _LONGEST_COMPLAINT: Final = 2000
 _PIPE_LIMIT: Final = 1 << 20
+_MOST_MEMORY: Final = 4 << 30  # bytes that one git may allocate: a small pack can claim to hold anything
+_LONGEST_COMMIT: Final = 16 << 20  # bytes of one commit object
+_PORTION: Final = 64 << 20  # bytes of commits that are read at once
+_PACK_NAME: Final = re.compile(rb"(?:pack|keep)\t([0-9a-f]{40}|[0-9a-f]{64})\n")
+_TREE: Final = re.compile(rb"tree (?:[0-9a-f]{40}|[0-9a-f]{64})\n")
+_PARENT: Final = re.compile(rb"parent ([0-9a-f]{40}|[0-9a-f]{64})\n")
 
 Parents = dict[str, tuple[str, ...]]  # commit -> its parents
 
@@ -68,10 +76,13 @@ class Repository:
 
     async def _spawn(self, arguments: Sequence[str]) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             "git", "-c", "core.commitGraph=false", *arguments, env=self._environment,
             stdin=pipe, stdout=pipe, stderr=pipe, limit=_PIPE_LIMIT,
         )  # fmt: skip
+        with suppress(ProcessLookupError):  # it has ended already
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
+        return process
 
     async def index_pack(
         self, chunks: AsyncIterator[bytes], *, max_bytes: int, promised: bool = False
@@ -90,7 +101,11 @@ class Repository:
             await end(process)
         if process.returncode:
             raise _failure(("index-pack",), complaint)
-        return self.path / "objects" / "pack" / f"pack-{out.decode().split()[-1]}.pack"
+        # Its first line names the pack; what the sender put behind the pack comes after that.
+        name = _PACK_NAME.match(out)
+        if name is None:
+            raise GitFailed("git did not say which pack it stored.")
+        return self.path / "objects" / "pack" / f"pack-{name[1].decode()}.pack"
 
     async def has(self, oid: str) -> bool:
         try:
@@ -100,14 +115,13 @@ class Repository:
         return True
 
     async def commits(self) -> Parents:
-        """Return every commit in the object store with its parents."""
-        listing = await self.git(
-            "cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectname)"
-        )
-        ids = [line[7:] for line in listing.split(b"\n") if line.startswith(b"commit ")]
-        if not ids:
-            return {}
-        return _parents(await self.git("cat-file", "--batch", stdin=b"\n".join(ids) + b"\n"))
+        """Return every commit in the object store with its parents. Raises `GitFailed`."""
+        form = "--batch-check=%(objecttype) %(objectname) %(objectsize)"
+        listing = await self.git("cat-file", "--batch-all-objects", "--unordered", form)
+        found: Parents = {}
+        for ids in _portions(listing):
+            found |= _parents(await self.git("cat-file", "--batch", stdin=ids))
+        return found
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether git finds the one in the history of the other; False as well when objects are missing."""
@@ -173,6 +187,26 @@ def _failure(arguments: Sequence[str], complaint: bytes) -> GitFailed:
     )
 
 
+def _portions(listing: bytes) -> Iterator[bytes]:
+    """The ids of the commits in a listing, as lines, so many at a time as can be read at once."""
+    ids: list[bytes] = []
+    room = _PORTION
+    for line in listing.split(b"\n"):
+        kind, _, rest = line.partition(b" ")
+        if kind != b"commit":
+            continue
+        oid, _, size = rest.partition(b" ")
+        if int(size) > _LONGEST_COMMIT:
+            raise GitFailed(f"The commit {oid.decode()} is larger than {_LONGEST_COMMIT >> 20} MiB.")
+        if ids and int(size) > room:
+            yield b"\n".join([*ids, b""])
+            ids, room = [], _PORTION
+        ids.append(oid)
+        room -= int(size)
+    if ids:
+        yield b"\n".join([*ids, b""])
+
+
 def _parents(batch: bytes) -> Parents:
     """Read the output of `git cat-file --batch` for commits."""
     found: Parents = {}
@@ -189,10 +223,12 @@ def _parents(batch: bytes) -> Parents:
 
 def _commit_parents(batch: bytes, start: int, end: int) -> tuple[str, ...]:
     """The `parent` lines of a commit object: they follow the `tree` line directly."""
+    tree = _TREE.match(batch, start, end)
+    if tree is None:
+        raise GitFailed("The push has a commit that git could not read.")
     parents: list[str] = []
-    position = batch.index(b"\n", start, end) + 1
-    while batch.startswith(b"parent ", position, end):
-        line_end = batch.index(b"\n", position, end)
-        parents.append(batch[position + 7 : line_end].decode())
-        position = line_end + 1
+    position = tree.end()
+    while parent := _PARENT.match(batch, position, end):
+        parents.append(parent[1].decode())
+        position = parent.end()
     return tuple(parents)
