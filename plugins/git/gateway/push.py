@@ -33,6 +33,8 @@ from plugins.git.gateway.repository import Parents, Repository, quarantine
 from plugins.git.gateway.upstream import RECEIVE_PACK, Body, Upstream, UpstreamError
 
 MAX_ADVERTISEMENT: Final = 256 << 20  # bytes
+_MAX_COMMAND_BYTES: Final = 16 << 20
+_MAX_REPORT: Final = 64 << 20  # bytes of a remote's answer to a push
 _CHUNK: Final = 1 << 18
 _PASSED_ON: Final = frozenset(["report-status", "report-status-v2", "side-band-64k", "quiet", "atomic",
                                "push-options", "object-format"])  # fmt: skip
@@ -187,11 +189,13 @@ async def advertised(upstream: Upstream) -> Advertisement:
 
 async def _command_lines(reader: Reader) -> list[bytes]:
     lines: list[bytes] = []
+    size = 0
     while (line := await reader.line()) is not Special.FLUSH:
         if isinstance(line, Special):
             raise ProtocolError("A push begins with something else than its commands.")
         lines.append(line)
-        if len(lines) > 2 * MAX_COMMANDS:
+        size += len(line)
+        if len(lines) > 2 * MAX_COMMANDS or size > _MAX_COMMAND_BYTES:
             raise ProtocolError(f"A push may change at most {MAX_COMMANDS} refs.")
     return lines
 
@@ -201,8 +205,19 @@ async def _push_options(reader: Reader) -> tuple[str, ...]:
     while (line := await reader.line()) is not Special.FLUSH:
         if isinstance(line, Special) or len(options) >= MAX_PUSH_OPTIONS:
             raise ProtocolError("The push options cannot be read.")
-        options.append(line.removesuffix(b"\n").decode("utf-8", "strict"))
+        options.append(_push_option(line))
     return tuple(options)
+
+
+def _push_option(line: bytes) -> str:
+    """The option as text; git's own client sends no line ends within one, and nobody may read it as two."""
+    try:
+        option = line.removesuffix(b"\n").decode("utf-8")
+    except UnicodeDecodeError:
+        raise ProtocolError("A push option is not UTF-8.") from None
+    if not option.isprintable():
+        raise ProtocolError(f"The push option {option[:80]!r} has control characters.")
+    return option
 
 
 def _stale(commands: PushCommands, advertisement: Advertisement) -> Refusal | None:
@@ -237,7 +252,9 @@ async def forward(
     report = bytearray()
     async with upstream.request(RECEIVE_PACK, body, "") as chunks:
         async for chunk in chunks:
-            report += chunk[: 1 << 20]
+            report += chunk
+            if len(report) > _MAX_REPORT:
+                raise UpstreamError(f"{upstream.url} answers a push without end.")
             await send(chunk)
     return _taken(bytes(report), commands)
 

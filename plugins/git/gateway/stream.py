@@ -88,8 +88,11 @@ class StreamServer:
             await _fetch(self.remotes.for_fetch(head.scheme, head.rest), Reader(read), writer)
 
     async def _head(self, client: asyncio.StreamReader) -> Head:
-        async with asyncio.timeout(_HEAD_WITHIN):
-            line = await client.readline()
+        try:
+            async with asyncio.timeout(_HEAD_WITHIN):
+                line = await client.readline()
+        except ValueError:  # longer than the stream's buffer
+            line = b""
         words = line.decode("utf-8", "replace").rstrip("\n").split(" ", 4)
         if len(words) != 5 or len(line) > _LONGEST_HEAD:
             raise ProtocolError("This is not how the gateway is spoken to.")
