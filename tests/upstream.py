@@ -22,7 +22,7 @@ USER: Final = "x-access-token"
 _CONFIG = """\
 server.modules = ("mod_alias", "mod_setenv", "mod_auth", "mod_authn_file", "mod_cgi", "mod_accesslog")
 server.document-root = "{root}"
-server.bind = "127.0.0.1"
+server.bind = "{host}"
 server.port = {port}
 server.pid-file = "{root}/pid"
 server.errorlog = "{root}/error.log"
@@ -52,16 +52,19 @@ def free_port() -> int:
 class SmartHttp:
     """The server, with repositories under `private/` (token needed) and `public/`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, host: str = "127.0.0.1") -> None:
         program = shutil.which("lighttpd") or shutil.which("lighttpd", path="/usr/sbin")
         if program is None:
             pytest.skip("lighttpd is not installed (apt install lighttpd)")
         self.root = root
+        self.host = host
         self.port = free_port()
         exec_path = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
         (root / "users").write_text(f"{USER}:{TOKEN}\n")
         (root / "lighttpd.conf").write_text(
-            _CONFIG.format(root=root, port=self.port, backend=f"{exec_path.stdout.strip()}/git-http-backend")
+            _CONFIG.format(
+                root=root, host=host, port=self.port, backend=f"{exec_path.stdout.strip()}/git-http-backend"
+            )
         )
         self._process = subprocess.Popen([program, "-D", "-f", str(root / "lighttpd.conf")])
         self._wait()
@@ -70,7 +73,7 @@ class SmartHttp:
         deadline = time.monotonic() + 20
         while self._process.poll() is None and time.monotonic() < deadline:
             with socket.socket() as sock:
-                if sock.connect_ex(("127.0.0.1", self.port)) == 0:
+                if sock.connect_ex((self.host, self.port)) == 0:
                     return
             time.sleep(0.01)
         raise RuntimeError("lighttpd did not start: " + (self.root / "error.log").read_text())
@@ -83,11 +86,11 @@ class SmartHttp:
         self._process.wait()
 
     def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}/git/{name}"
+        return f"http://{self.host}:{self.port}/git/{name}"
 
     def authorized_url(self, name: str) -> str:
         """For showing what plain git with the credential could do."""
-        return f"http://{USER}:{TOKEN}@127.0.0.1:{self.port}/git/{name}"
+        return f"http://{USER}:{TOKEN}@{self.host}:{self.port}/git/{name}"
 
     def path(self, name: str) -> Path:
         return self.root / "repositories" / name

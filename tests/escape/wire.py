@@ -66,6 +66,8 @@ class Wire:
         self.remote = remote
         self.state = root / "state"
         self.log = root / "log"
+        self._read = 0
+        self._packs: dict[tuple[str, ...], bytes] = {}
         self._repository = root / "repository"
         self._template = root / "template"
         self.http_port, self.stream_port = free_port(), free_port()
@@ -101,13 +103,15 @@ class Wire:
     def git(self, *arguments: str) -> str:
         return native("-C", str(self._repository), *arguments)
 
-    def pack(self, *revisions: str, options: tuple[str, ...] = ()) -> bytes:
+    def pack(self, *revisions: str) -> bytes:
         """A pack of these commits and what belongs to them; `^COMMIT` leaves out what is there."""
-        done = subprocess.run(
-            ["git", "-C", str(self._repository), "pack-objects", "--revs", "--stdout", "--quiet", *options],
-            input="\n".join(revisions).encode(), capture_output=True, check=True,
-        )  # fmt: skip
-        return done.stdout
+        if revisions not in self._packs:
+            done = subprocess.run(
+                ["git", "-C", str(self._repository), "pack-objects", "--revs", "--stdout", "--quiet"],
+                input="\n".join(revisions).encode(), capture_output=True, check=True,
+            )  # fmt: skip
+            self._packs[revisions] = done.stdout
+        return self._packs[revisions]
 
     # ------------------------------------------------------------ sending
 
@@ -139,6 +143,12 @@ class Wire:
         """`ends`: say that no more will come, which over HTTP means to go away."""
         return await _exchange(self.http_port, data, ends=ends)
 
+    async def past_the_gateway(self, body: bytes) -> bytes:
+        """The same push request, straight to the remote and with the credential."""
+        path = f"/git/{PROJECT}"
+        request = self.post(body, f"Authorization: Basic {BASIC}", path=path)
+        return await _exchange(self.remote.port, request, ends=False)
+
     async def stream(self, data: bytes) -> bytes:
         return await _exchange(self.stream_port, data, ends=True)
 
@@ -157,15 +167,20 @@ class Wire:
         return found
 
     def reset(self) -> None:
-        """Put the remote back."""
+        """Put the remote back, if it is not what it was."""
+        if not self.changed():
+            return
         repositories = self.remote.root / "repositories"
         shutil.rmtree(repositories)
         shutil.copytree(self._template, repositories)
 
     def complaints(self) -> str:
-        """What the gateway's log says of errors that nobody thought of."""
-        text = self.log.read_text()
-        return text[text.index("Traceback") - 200 :] if "Traceback" in text else ""
+        """What the gateway's log says, since it was last read, of errors that nobody thought of."""
+        with self.log.open() as log:
+            log.seek(self._read)
+            text = log.read()
+            self._read = log.tell()
+        return text[max(0, text.index("Traceback") - 200) :] if "Traceback" in text else ""
 
     def leaks(self, answer: bytes) -> bool:
         return any(each.encode() in answer for each in (TOKEN, BASIC))
