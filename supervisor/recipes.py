@@ -41,7 +41,7 @@ class Choice(BaseModel):
     builder: str = ""
     packages: list[str] | None = None
     python: str = ""  # directory of a Python package with a plugin of the operator's own
-    claude_code: str | None = None  # the agent's alone: a version, or "" for none
+    claude_code: str = ""  # the agent's alone: a version, or "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,13 @@ class Recipe:
 def recipe(tool: str, choices: Mapping[str, Choice], version: str) -> Recipe:
     """How the image of a tool's plugin, or of the agent, is built."""
     chosen, default = choices.get(tool, Choice()), choices.get("default", Choice())
+    arguments = {
+        "BASE": chosen.base or default.base,
+        "BUILDER": chosen.builder or default.builder,
+    }
     if tool == AGENT:
-        given = {"BASE": chosen.base, "PACKAGES": _words(chosen.packages)}
-        if chosen.claude_code is not None:
-            given["CLAUDE_CODE"] = chosen.claude_code
-        return Recipe(tool, image(tool, version), "claude/Containerfile", given, _files(_AGENT_FILES))
-    base = chosen.base or default.base
-    arguments = {"BASE": base, "BUILDER": chosen.builder or default.builder}
+        arguments |= {"PACKAGES": _words(chosen.packages), "CLAUDE_CODE": chosen.claude_code}
+        return Recipe(tool, image(tool, version), "claude/Containerfile", arguments, _files(_AGENT_FILES))
     files = {**_files(_PLUGIN_FILES), **_package(chosen)}
     own = f"plugins/{tool}/Containerfile"
     if own not in files:
@@ -162,11 +162,15 @@ def _parse(path: Path) -> dict[str, Choice]:
 
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9.+~:-]+)?")
 _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
 def _check(path: Path, name: str, choice: Choice) -> None:
     """These words reach a shell in the build: only what a package or an image can be called."""
     wrong = [word for word in choice.packages or () if not _PACKAGE.fullmatch(word)]
     wrong += [word for word in (choice.base, choice.builder) if word and not _IMAGE.fullmatch(word)]
+    wrong += [choice.claude_code] if not _VERSION.fullmatch(choice.claude_code or "none") else []
     if wrong:
-        raise ClaudeContainerError(f"{path}: {name}: {wrong[0]!r} is no name of a package or image.")
+        raise ClaudeContainerError(
+            f"{path}: {name}: {wrong[0]!r} is no name of a package, an image or a version."
+        )
