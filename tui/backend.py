@@ -24,7 +24,7 @@ class Desk:
     """Everything the screens show of the supervisor; replaced as a whole, never changed."""
 
     link: Link = "connecting"
-    problem: str = ""  # why the supervisor is away, and what to do, when `link` is "lost"
+    problem: str = ""  # why the supervisor is away, when `link` is "lost"; else why `requests` are old
     status: Status | None = None
     requests: tuple[Request, ...] = ()
     newest: int = 0  # sequence number of the newest audit row

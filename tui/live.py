@@ -161,12 +161,23 @@ class _Following:
         while not listening.done():
             if self._ask_requests:
                 self._ask_requests = False
-                self._changes["requests"] = await self._requests()
+                await self._take_requests()
             changes, self._changes = self._changes, {}
             self._told(**changes)
             await self._wake.wait()
             await asyncio.sleep(_BATCH)
             self._wake.clear()
+
+    async def _take_requests(self) -> None:
+        try:
+            self._changes["requests"] = await self._requests()
+        except NotRunning:
+            raise
+        except ClaudeContainerError as error:  # such as a full disk: the rest is worth telling all the same
+            self._ask_requests = True  # with the next notification
+            self._changes["problem"] = error.message
+        else:
+            self._changes["problem"] = ""
 
     async def _requests(self) -> tuple[Request, ...]:
         """All requests; the open ones with their details, which a list does not bring along."""

@@ -13,9 +13,11 @@ import pytest
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor.audit.reader import AuditFilter
+from supervisor.client import Client
 from supervisor.daemon import EmbeddedSupervisor
 from supervisor.home import Home
 from supervisor.policies import PolicyConflict
+from supervisor.status import Request
 from tests.tui.desk import open_live_desk
 from tui.backend import Desk
 from tui.live import LiveBackend
@@ -175,3 +177,21 @@ async def test_a_supervisor_that_cannot_start_ends_the_desk_with_the_reason(
         assert driver.app.feed.failure is not None
         assert "gone" in driver.app.feed.failure.message
         assert driver.app.return_code == 1
+
+
+async def test_requests_that_cannot_be_read_are_said_and_hide_nothing_else(
+    home: Home, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(self: Client) -> list[Request]:
+        raise ClaudeContainerError("The disk is full.")
+
+    async with supervisor(home, workspace):
+        with monkeypatch.context() as patched:
+            patched.setattr(Client, "requests", unreadable)
+            async with followed(LiveBackend(home, workspace)) as told:
+                desk = await told.until(lambda desk: desk.problem)
+                assert (desk.link, desk.problem) == ("connected", "The disk is full.")
+                assert desk.status is not None
+                patched.undo()
+                await told.backend.lockdown(True, "wait")  # something to be told of
+                await told.until(lambda desk: not desk.problem)

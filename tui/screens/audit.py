@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor.audit.reader import AuditFilter, AuditRow
+from tui.again import Again
 from tui.backend import Desk, Matches
 from tui.commands import AUDIT, bindings
 from tui.prose import row_text
@@ -50,6 +51,9 @@ class Audit(DeskScreen):
         self._matches: Matches = self.backend.matches(self._wanted)
         self._newest = -1
         self._trouble = ""
+        self._pages: tuple[int, ...] = ()  # those that came into view last
+        self._grow = Again(self, self._count_new)
+        self._fetch = Again(self, self._fetch_pages)
         self.query_one("#search").display = False
         self._look()
 
@@ -83,8 +87,7 @@ class Audit(DeskScreen):
         self.rows.reset(count)
         self._note()
 
-    @work(exclusive=True, group="grow")
-    async def _grow(self) -> None:
+    async def _count_new(self) -> None:
         matches = self.backend.matches(self._wanted) if not self.rows.count else self._matches
         count = await self._asked(matches.count)
         if count is None:
@@ -98,12 +101,14 @@ class Audit(DeskScreen):
 
     @on(AuditList.PagesWanted)
     def _wanted_pages(self, event: AuditList.PagesWanted) -> None:
-        self._fetch(event.pages)
+        self._pages = event.pages
+        self._fetch()
 
-    @work(exclusive=True, group="pages")
-    async def _fetch(self, pages: tuple[int, ...]) -> None:
+    async def _fetch_pages(self) -> None:
         matches = self._matches
-        for page in pages:
+        while self._pages:
+            page, *others = self._pages
+            self._pages = tuple(others)
             rows = await self._asked(partial(_rows, matches, page))
             if rows is None or matches is not self._matches:
                 return  # the question has changed: the answer would be to another list

@@ -14,6 +14,7 @@ from plugins.base.errors import ClaudeContainerError
 from plugins.base.text import printable
 from supervisor.status import PluginStatus, Request
 from tui import operations
+from tui.again import Again
 from tui.backend import Desk
 from tui.commands import DASHBOARD, bindings
 from tui.format import Tone, count
@@ -47,6 +48,7 @@ class Dashboard(DeskScreen):
 
     def on_mount(self) -> None:
         self._newest = -1
+        self._fetch_blocked = Again(self, self._look_for_blocked)
         self._second = self.set_interval(1.0, self._tick, pause=True)
         self._tell_what_is_empty(self.desk)
 
@@ -95,8 +97,7 @@ class Dashboard(DeskScreen):
 
     # ------------------------------------------------------------ latest blocked
 
-    @work(exclusive=True, group="blocked")
-    async def _fetch_blocked(self) -> None:
+    async def _look_for_blocked(self) -> None:
         try:
             rows = await asyncio.to_thread(self._latest_blocked)
         except ClaudeContainerError as error:

@@ -86,6 +86,8 @@ def _banner(desk: Desk) -> tuple[str, str]:
     if status.lockdown is not None:
         message = printable(status.lockdown) or "no message"
         return f"✖ LOCKDOWN  every command is refused: {message}  (L lifts it)", "bad"
+    if desk.problem:
+        return f"▲ Requests cannot be read: {printable(desk.problem)}", "warn"
     if status.warnings:
         return "▲ " + "  ".join(printable(warning) for warning in status.warnings), "warn"
     return "", ""
