@@ -69,8 +69,7 @@ class Images:
         with closing(wanted.context()) as context:
             lines = self.engine.build_image(
                 context, containerfile=wanted.containerfile, tag=wanted.tag,
-                arguments={name: value for name, value in wanted.arguments.items() if value},
-                labels=wanted.labels(),
+                arguments=wanted.arguments, labels=wanted.labels(),
             )  # fmt: skip
             try:
                 for line in lines:

@@ -82,13 +82,11 @@ class Recipe:
 def recipe(tool: str, choices: Mapping[str, Choice], version: str) -> Recipe:
     """How the image of a tool's plugin, or of the agent, is built."""
     chosen, default = choices.get(tool, Choice()), choices.get("default", Choice())
-    arguments = {
-        "BASE": chosen.base or default.base,
-        "BUILDER": chosen.builder or default.builder,
-    }
+    bases = {"BASE": chosen.base or default.base, "BUILDER": chosen.builder or default.builder}
+    arguments = {name: value for name, value in bases.items() if value}
     if tool == AGENT:
-        arguments |= {"PACKAGES": _words(chosen.packages), "CLAUDE_CODE": chosen.claude_code}
-        return Recipe(tool, image(tool, version), "claude/Containerfile", arguments, _files(_AGENT_FILES))
+        given = arguments | _of_the_agent(chosen)
+        return Recipe(tool, image(tool, version), "claude/Containerfile", given, _files(_AGENT_FILES))
     files = {**_files(_PLUGIN_FILES), **_package(chosen)}
     own = f"plugins/{tool}/Containerfile"
     if own not in files:
@@ -96,6 +94,12 @@ def recipe(tool: str, choices: Mapping[str, Choice], version: str) -> Recipe:
         packages = chosen.packages if chosen.packages is not None or chosen.base else [tool]
         arguments["PACKAGES"] = _words(packages)
     return Recipe(tool, image(tool, version), own, arguments, files)
+
+
+def _of_the_agent(chosen: Choice) -> dict[str, str]:
+    """Only what was chosen: the recipe has defaults of its own. No packages is a choice, too."""
+    packages = {} if chosen.packages is None else {"PACKAGES": _words(chosen.packages)}
+    return packages | ({"CLAUDE_CODE": chosen.claude_code} if chosen.claude_code else {})
 
 
 def _package(chosen: Choice) -> dict[str, Path]:
