@@ -18,6 +18,7 @@ from supervisor.home import Home
 # name -> (module, attribute, short help)
 _COMMANDS = {
     "init": ("cli.lifecycle", "init", "Set up the home: wrappers, default policies."),
+    "build": ("cli.build", "build", "Build the images of plugins and agent."),
     "start": ("cli.lifecycle", "start", "Start the supervisor and its plugins."),
     "stop": ("cli.lifecycle", "stop", "Stop the supervisor and its plugins."),
     "status": ("cli.lifecycle", "status", "Show the state of every plugin."),

@@ -9,12 +9,14 @@ import io
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor.images import BuildFailed
+from plugins.base.text import printable
+from supervisor.engine_errors import NotThere, Taken
+from supervisor.images import BuildFailed, Image
 
 _LARGEST: Final = 64 * 1024 * 1024  # bytes of a file that is taken out of an image
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -34,10 +36,17 @@ class DockerImages:
     api: Any
     translated: Callable[[], AbstractContextManager[None]]
 
-    def image_labels(self, tag: str) -> Mapping[str, str] | None:
-        with self.translated():
-            found = self.api.images(name=tag)
-        return dict(found[0].get("Labels") or {}) if found else None
+    def image(self, tag: str) -> Image | None:
+        try:
+            with self.translated():
+                facts = self.api.inspect_image(tag)
+        except NotThere:
+            return None
+        return Image(str(facts["Id"]), (facts.get("Config") or {}).get("Labels") or {}, int(facts["Size"]))
+
+    def remove_image(self, identity: str) -> None:
+        with suppress(NotThere, Taken), self.translated():
+            self.api.remove_image(identity)
 
     def build_image(
         self, context: IO[bytes], *, containerfile: str, tag: str, arguments: Mapping[str, str],
@@ -50,9 +59,9 @@ class DockerImages:
             )  # fmt: skip
             for message in output:
                 if "error" in message:
-                    raise BuildFailed(str(message["error"]).strip())
+                    raise BuildFailed(printable(str(message["error"]).strip()))
                 text = str(message.get("stream") or message.get("status") or "")
-                yield from _COLOURS.sub("", text).splitlines()
+                yield from map(printable, _COLOURS.sub("", text).splitlines())
 
     def read_file(self, tag: str, path: str) -> bytes:
         with self.translated():

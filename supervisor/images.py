@@ -5,13 +5,13 @@ Talks to the engine through `ImageEngine` alone. Blocking: call it off the event
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, Final, Protocol
 
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.main import package_version
 from supervisor.containers import AGENT, CLIENT, image
 from supervisor.home import Home
 from supervisor.recipes import CHOICES, LABEL_INPUTS, Recipe, read_choices, recipe
@@ -20,17 +20,29 @@ _FIND_TOOL: Final = ("/bin/sh", "-c", 'command -v -- "$0"')
 _MOST_LINES: Final = 400  # of a build's output kept to explain a failure
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as the engine has it."""
+
+    id: str
+    labels: Mapping[str, str]
+    size_bytes: int
+
+
 class ImageEngine(Protocol):
     """What is needed of the engine. Methods raise `ClaudeContainerError` when it cannot be used."""
 
-    def image_labels(self, tag: str) -> Mapping[str, str] | None:
-        """The image's labels; None when there is no such image."""
+    def image(self, tag: str) -> Image | None:
+        """What the engine has under this name; None when there is no such image."""
 
     def build_image(
         self, context: IO[bytes], *, containerfile: str, tag: str, arguments: Mapping[str, str],
         labels: Mapping[str, str],
     ) -> Iterator[str]:  # fmt: skip
         """Build, yielding the lines of its output. Raises `BuildFailed`."""
+
+    def remove_image(self, identity: str) -> None:
+        """Remove an image, unless something uses it or it has another name."""
 
     def read_file(self, tag: str, path: str) -> bytes:
         """A file of an image."""
@@ -45,11 +57,11 @@ class BuildFailed(ClaudeContainerError):
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The images of one home."""
+    """The images of one home; `version` is what their tags end with, see `image_version`."""
 
     home: Home
     engine: ImageEngine
-    version: str = package_version()
+    version: str
 
     def recipes(self, tools: Iterable[str]) -> list[Recipe]:
         choices = read_choices(self.home)
@@ -60,12 +72,13 @@ class Images:
         return [each for each in self.recipes(tools) if not self.is_current(each)]
 
     def is_current(self, wanted: Recipe) -> bool:
-        labels = self.engine.image_labels(wanted.tag)
-        return labels is not None and labels.get(LABEL_INPUTS) == wanted.inputs()
+        found = self.engine.image(wanted.tag)
+        return found is not None and found.labels.get(LABEL_INPUTS) == wanted.inputs()
 
     def build(self, wanted: Recipe, say: Callable[[str], None]) -> None:
         """Build one image; `say` gets each line of the output. Raises `BuildFailed`."""
-        last: list[str] = []
+        last: deque[str] = deque(maxlen=_MOST_LINES)
+        before = self.engine.image(wanted.tag)
         with closing(wanted.context()) as context:
             lines = self.engine.build_image(
                 context, containerfile=wanted.containerfile, tag=wanted.tag,
@@ -73,19 +86,23 @@ class Images:
             )  # fmt: skip
             try:
                 for line in lines:
-                    last = [*last[1 - _MOST_LINES :], line]
+                    last.append(line)
                     say(line)
             except BuildFailed as error:
                 raise _explained(wanted, last, error, self.home) from error
         self._check_tool(wanted)
+        if before is not None:
+            self.engine.remove_image(before.id)
 
     def _check_tool(self, built: Recipe) -> None:
-        if built.tool != AGENT and not self.has_tool(built.tool):
-            raise ClaudeContainerError(
-                f"The image {built.tag} has no {built.tool}.",
-                hint=f"Name a base or packages that bring it, under [{built.tool}] in "
-                f"{self.home.config / CHOICES}.",
-            )
+        """An image without its tool does not stay: the next build says the same again."""
+        if built.tool == AGENT or self.has_tool(built.tool):
+            return
+        self.engine.remove_image(built.tag)
+        raise ClaudeContainerError(
+            f"The image of {built.tool} has no {built.tool}: nothing of that name is on its PATH.",
+            hint=_choose(built.tool, self.home),
+        )
 
     def has_tool(self, tool: str) -> bool:
         """Whether the image of the tool's plugin has the tool."""
@@ -94,14 +111,18 @@ class Images:
     def client(self) -> bytes | None:
         """`plugin-client`, out of the git plugin's image; None when that is not built."""
         tag = image("git", self.version)
-        return self.engine.read_file(tag, CLIENT) if self.engine.image_labels(tag) is not None else None
+        return self.engine.read_file(tag, CLIENT) if self.engine.image(tag) is not None else None
 
 
-def _explained(wanted: Recipe, lines: list[str], error: BuildFailed, home: Home) -> BuildFailed:
+def _explained(wanted: Recipe, lines: Iterable[str], error: BuildFailed, home: Home) -> BuildFailed:
     """Say what failed in the words of the tool that failed, rather than "returned a non-zero code"."""
     telling = [line for line in lines if line.startswith(("E: ", "ERROR", "npm ERR!", "npm error"))]
     words = (telling or [error.message])[0].strip().rstrip(".")
     hint = f"See all of it with: claude-container build --verbose {wanted.tool}"
     if "Unable to locate package" in words:
-        hint = f"Name a base or packages with {wanted.tool} under [{wanted.tool}] in {home.config / CHOICES}."
-    return BuildFailed(f"The image {wanted.tag} cannot be built: {words}.", hint=hint)
+        hint = _choose(wanted.tool, home)
+    return BuildFailed(f"The image of {wanted.tool} cannot be built: {words}.", hint=hint)
+
+
+def _choose(tool: str, home: Home) -> str:
+    return f"Name a base or packages that bring it, under [{tool}] in {home.config / CHOICES}."

@@ -19,8 +19,9 @@ from typing import IO, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.main import package_version
 from supervisor.assets import build_sources, default_images
-from supervisor.containers import AGENT, image
+from supervisor.containers import AGENT, image, instance_of
 from supervisor.home import Home
 
 LABEL_INPUTS: Final = "claude-container.inputs"
@@ -41,7 +42,7 @@ class Choice(BaseModel):
     builder: str = ""
     packages: list[str] | None = None
     python: str = ""  # directory of a Python package with a plugin of the operator's own
-    claude_code: str = ""  # the agent's alone: a version, or "none"
+    claude_code: str = ""  # the agent's alone: a version, or "none"; "": the one that is known to work
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,20 @@ def _mode(path: Path) -> int:
 # ---------------------------------------------------------------- what the operator chose
 
 
+def image_version(home: Home) -> str:
+    """What the tags of the home's images end with: a home that chose for itself has images of its own, so
+    that two homes never build over each other's."""
+    chose = (home.config / CHOICES).exists()
+    return f"{package_version()}-{instance_of(home)}" if chose else package_version()
+
+
 def read_choices(home: Home) -> dict[str, Choice]:
     """The operator's choices on top of the shipped ones. Raises `ClaudeContainerError` with the place."""
     own = home.config / CHOICES
-    return {**_parse(default_images()), **(_parse(own) if own.exists() else {})}
+    shipped, chosen = _parse(default_images()), _parse(own) if own.exists() else {}
+    first, then = (choices.get("default", Choice()) for choices in (shipped, chosen))
+    default = Choice(base=then.base or first.base, builder=then.builder or first.builder)
+    return {**shipped, **chosen, "default": default}
 
 
 def _parse(path: Path) -> dict[str, Choice]:
