@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from cli.connection import ask
-from cli.output import age, clock, emit, json_option, short, table
+from cli.output import age, clock, echo_diff, emit, json_option, short, table
 from plugins.base.text import printable
 from supervisor.client import Client
 from supervisor.home import Home
@@ -90,15 +90,37 @@ def _print_request(request: Request) -> None:
 @click.option(
     "--minutes", type=click.FloatRange(min=0, min_open=True), help="For every repeat within this time."
 )
+@click.option("--always", is_flag=True, help="Change the policy, so that it always allows this.")
+@click.option("--yes", is_flag=True, help="With --always: save the change without asking.")
 @pass_home
-def approve(home: Home, request_id: str, minutes: float | None) -> None:
-    """Let exactly this operation through, once (or for --minutes)."""
+def approve(home: Home, request_id: str, minutes: float | None, always: bool, yes: bool) -> None:
+    """Let exactly this operation through, once (or for --minutes, or --always)."""
+    if always and minutes:
+        raise click.UsageError("Give either --minutes or --always.")
+    if yes and not always:
+        raise click.UsageError("--yes goes with --always.")
+    if always:
+        _approve_always(home, request_id, yes)
+        return
     mode: Literal["once", "time"] = "time" if minutes else "once"
     request = ask(home, lambda client: client.approve(request_id, mode, minutes))
     if request.state == "granted":
         click.echo(f"Approved {request.id}: the next try passes, until {clock(request.grant_until)}.")
     else:
         click.echo(f"Approved {request.id}: the waiting command goes on.")
+
+
+def _approve_always(home: Home, request_id: str, yes: bool) -> None:
+    """Show how the policy would change, ask, and save it."""
+    from supervisor.policies import PolicyStore
+
+    request = ask(home, lambda client: client.request(request_id))
+    edit = PolicyStore(home).always(request)
+    echo_diff(edit.old, edit.new, edit.path.name, f"{edit.path.name}, changed")
+    if not yes:
+        click.confirm(f"Save this, and approve {request.id}?", abort=True, err=True)
+    ask(home, lambda client: client.approve_always(request.id, edit.new, edit.base))
+    click.echo(f"Saved {edit.path}. Approved {request.id}.")
 
 
 @approvals.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +36,13 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: s
     widths = [max(len(row[i]) for row in [list(headings), *cells]) for i in range(len(headings))]
     for row in [list(headings), *cells]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def echo_diff(old: str, new: str, old_name: str, new_name: str) -> None:
+    """Print how two texts differ, as diff -u does; nothing when they do not."""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="")
+    for line in lines:
+        click.echo(printable(line.expandtabs()))
 
 
 def clock(seconds: float | None) -> str:

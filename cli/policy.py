@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 import click
 
 from cli.connection import ask_if_running
-from cli.output import clock, emit, json_option, table
+from cli.output import clock, echo_diff, emit, json_option, table
 from plugins.base.control import StartConfig
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.explain import explain as explain_lines
@@ -127,11 +125,7 @@ def diff(home: Home, name: str) -> None:
     """Show how the file differs from the last good policy."""
     store = PolicyStore(home)
     old, new = store.last_good(name) or "", store.read(name).text
-    sys.stdout.writelines(
-        difflib.unified_diff(
-            old.splitlines(keepends=True), new.splitlines(keepends=True), "last good policy", f"{name}.yaml"
-        )
-    )
+    echo_diff(old, new, "last good policy", f"{name}.yaml")
 
 
 @policy.command()

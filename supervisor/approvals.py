@@ -107,11 +107,14 @@ class Approvals:
 
         `once`: the command that waits longest goes through, or else the next try within `minutes`.
         `time`: all that wait, and every try within `minutes`. The default for `minutes` is the policy's.
+        `always`: all that wait; later tries pass by the policy, which was changed for that.
         """
         request = self._requests.get(id_)
-        if mode not in ("once", "time"):
+        if mode not in ("once", "time", "always"):
             raise RequestError(f"There is no approval {mode!r}.", hint="Approve once, or for some minutes.")
-        if mode == "once" and self._waiting.get(request.id):
+        if mode == "always":
+            self._approve_always(request)
+        elif mode == "once" and self._waiting.get(request.id):
             self._approve_waiting(request)
         else:
             self._grant(request, "once" if mode == "once" else "time", minutes)
@@ -198,6 +201,11 @@ class Approvals:
         for question in rest:
             self._wait(question, renewed)
 
+    def _approve_always(self, request: Request) -> None:
+        self._requests.close_by_policy(request.id, self._clock(), len(self._waiting.get(request.id, ())))
+        for question in self._take(request.id):
+            question.answer("approved", request.id)
+
     def _wait(self, question: Question, request: str) -> None:
         self._questions[_key(question.ask)] = question
         self._waiting.setdefault(request, []).append(question)
@@ -257,5 +265,7 @@ def _key(ask: Ask, plugin: str = "") -> _Key:
 def _yes(request: Request, by: str) -> str:
     if request.mode == "once":
         return f"Approved once by {by}."
+    if request.mode == "always":
+        return f"Approved by {by}, always: the policy allows it now."
     until = datetime.fromtimestamp(request.grant_until or 0, UTC).isoformat(sep=" ", timespec="seconds")
     return f"Approved by {by} until {until}."

@@ -110,6 +110,11 @@ class Client:
     ) -> Request:
         return Request.model_validate(await self._call("approve", id=id, mode=mode, minutes=minutes))
 
+    async def approve_always(self, id: str, text: str, base_hash: str) -> Request:
+        """Save `text` as the policy and let through what waits. Raises as `save_policy` does."""
+        answer = await self._call("approve_always", id=id, text=text, base_hash=base_hash)
+        return Request.model_validate(answer)
+
     async def deny(self, id: str, reason: str = "") -> Request:
         return Request.model_validate(await self._call("deny", id=id, reason=reason))
 

@@ -26,6 +26,7 @@ from supervisor.plugin_desk import PluginDesk
 from supervisor.policies import PolicyStore
 from supervisor.policy_keeper import PolicyKeeper
 from supervisor.reconcile import Life, Process
+from supervisor.requests import RequestError
 from supervisor.start_config import StartConfigs
 from supervisor.state_db import StateError
 from supervisor.status import PluginStatus, Request, Status
@@ -34,7 +35,8 @@ from supervisor.wrappers import check_tool_name
 METHODS = frozenset(
     {
         "status", "start_plugin", "stop_plugin", "restart_plugin", "add_plugin", "remove_plugin", "requests",
-        "request", "approve", "deny", "lockdown", "save_policy", "shutdown", "undo", "renew_credentials",
+        "request", "approve", "deny", "approve_always", "lockdown", "save_policy", "shutdown", "undo",
+        "renew_credentials",
     }
 )  # fmt: skip
 
@@ -208,6 +210,18 @@ class Operations:
         self, id: Short, mode: Literal["once", "time"] = "once", minutes: float | None = None
     ) -> Request:  # fmt: skip
         return self._approvals.approve(id, mode, minutes)
+
+    @validate_call
+    async def approve_always(self, id: Short, text: Text, base_hash: Short) -> Request:
+        """Save the policy that allows what the request asks for, and let through what waits for it."""
+        request = self._approvals.get(id)
+        if request.state not in ("open", "granted"):
+            raise RequestError(
+                f"Request {request.id} is {request.state} already.",
+                hint="A new try makes a new request; see: claude-container approvals list",
+            )
+        await self._save(request.plugin, text, base_hash)
+        return self._approvals.approve(request.id, "always")
 
     @validate_call
     async def deny(self, id: Short, reason: Short = "") -> Request:

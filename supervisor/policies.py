@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.model import Layer, Operation, RefUpdate
 from plugins.base.policy import (
     MAX_BYTES,
     Policy,
@@ -26,9 +27,11 @@ from plugins.base.policy import (
 )
 from plugins.base.policy_schema import is_tool_name
 from plugins.base.registry import plugin_class
+from plugins.base.standing import standing_policy
 from supervisor.files import file_lock, replace_file
 from supervisor.home import Home
 from supervisor.policy_history import Entry, History
+from supervisor.status import Request
 
 
 class PolicyConflict(ClaudeContainerError):
@@ -53,6 +56,16 @@ class PolicyFile:
     hash: str  # names the content, valid or not; "": there is no content
     problems: tuple[Problem, ...] = ()
     policy: Policy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEdit:
+    """A change of a policy file that is not saved yet; `base` names the content it starts from."""
+
+    path: Path
+    old: str
+    new: str
+    base: str
 
 
 class PolicyStore:
@@ -116,6 +129,21 @@ class PolicyStore:
                 )
             replace_file(path, text.encode())
         return policy_hash(text)
+
+    def always(self, request: Request) -> PolicyEdit:
+        """How the file would change so that what the request asks for is always allowed; saves nothing.
+
+        Raises `EditError` when no change of a rule does that, `PolicyError` for a file with problems.
+        """
+        file = self.read(request.plugin)
+        if file.policy is None:
+            raise PolicyError(file.problems)
+        operation = Operation(
+            request.plugin, Layer(request.layer), request.args, request.cwd, request.remote,
+            tuple(RefUpdate(each.ref, each.old, each.new, each.fast_forward) for each in request.updates),
+        )  # fmt: skip
+        text = standing_policy(plugin_class(request.plugin), file.policy, operation)
+        return PolicyEdit(file.path, file.text, text, file.hash)
 
     def accept(self, plugin: str, text: str, who: str) -> None:
         """Record that this policy is in force from now on: it becomes the last good one."""

@@ -85,6 +85,16 @@ class RequestStore:
             connection.execute("UPDATE request SET mode = 'once', grant_uses = 1 WHERE id = ?", (id_,))
             return _renew(connection, id_, remaining) if remaining else ""
 
+    def close_by_policy(self, id_: str, now: float, uses: int) -> None:
+        """Record a yes that the policy itself gives from now on; `uses` commands went through by it."""
+        with self._db.transaction() as connection:
+            _answer(connection, id_, ("open", "granted"), "used", now)
+            connection.execute(
+                "UPDATE request SET mode = 'always', grant_until = NULL, grant_uses = grant_uses + ?"
+                " WHERE id = ?",
+                (uses, id_),
+            )
+
     def deny(self, id_: str, reason: str, now: float) -> None:
         """Record a no; a yes that is not used up yet is taken back."""
         with self._db.transaction() as connection:

@@ -15,6 +15,7 @@ from supervisor.status import PluginStatus, Request, Status
 
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditFilter, AuditRow
+    from supervisor.policies import PolicyEdit
 
 Link = Literal["connecting", "starting", "connected", "lost"]
 
@@ -102,6 +103,12 @@ class Backend(Protocol):
     async def approve(
         self, request: str, mode: Literal["once", "time"], minutes: float | None = None
     ) -> None: ...
+
+    async def always(self, request: str) -> PolicyEdit:
+        """The change of the policy that would always allow what this request asks for; nothing is saved."""
+
+    async def approve_always(self, request: str, edit: PolicyEdit) -> None:
+        """Save that change, and let through what waits."""
 
     async def deny(self, request: str, reason: str) -> None: ...
 

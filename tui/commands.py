@@ -61,7 +61,7 @@ GLOBAL = (
     Command("leave", "q", "Quit", "Leave the dashboard."),
 )
 
-APPROVE = Command("approve", "a", "Approve", "Let the selected request through, once or for some minutes.")
+APPROVE = Command("approve", "a", "Approve", "Let the selected request through: once, for a time, or always.")
 DENY = Command("deny", "d", "Deny", "Refuse the selected request, with a reason the agent gets to read.")
 
 DASHBOARD = (

@@ -23,6 +23,7 @@ from tui.home_files import HomeFiles
 
 if TYPE_CHECKING:
     from supervisor.daemon import EmbeddedSupervisor
+    from supervisor.policies import PolicyEdit
 
 _RETRY = 2.0  # seconds between attempts to attach again
 _BATCH = 0.1  # seconds in which notifications are taken together
@@ -122,6 +123,13 @@ class LiveBackend(HomeFiles):
         self, request: str, mode: Literal["once", "time"], minutes: float | None = None
     ) -> None:
         await self._connected().approve(request, mode, minutes)
+
+    async def always(self, request: str) -> PolicyEdit:
+        whole = await self._connected().request(request)  # a list cuts what is long
+        return await asyncio.to_thread(self._store().always, whole)
+
+    async def approve_always(self, request: str, edit: PolicyEdit) -> None:
+        await self._connected().approve_always(request, edit.new, edit.base)
 
     async def deny(self, request: str, reason: str) -> None:
         await self._connected().deny(request, reason)

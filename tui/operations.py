@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plugins.base.errors import ClaudeContainerError
 from plugins.base.text import printable
 from supervisor.status import PluginStatus, Request
 from tui.format import command_line, count
 from tui.screens.dialogs import AskLine, Choice, Question, confirmation
 
 if TYPE_CHECKING:
+    from supervisor.policies import PolicyEdit
     from tui.screens.base import DeskScreen
 
 _MINUTES = 30
@@ -22,23 +24,58 @@ async def approve(screen: DeskScreen, request: Request) -> None:
     if request.state != "open":
         screen.notify(f"This request is {request.state} already.", severity="warning", markup=False)
         return
-    answer = await screen.app.push_screen_wait(_approval(request))
-    if answer == "once":
+    edit = await _always(screen, request)
+    answer = await screen.app.push_screen_wait(_approval(request, edit))
+    if answer == "always" and edit is not None:
+        await _approve_always(screen, request, edit)
+    elif answer == "once":
         await screen.attempt(screen.backend.approve(request.id, "once"), f"Approved once: {_what(request)}")
     elif answer == "time":
         await _approve_for_some_time(screen, request)
 
 
-def _approval(request: Request) -> Question:
+async def _always(screen: DeskScreen, request: Request) -> PolicyEdit | None:
+    """The change of the policy that an "always" means; None where there is none."""
+    try:
+        return await screen.backend.always(request.id)
+    except ClaudeContainerError:
+        return None
+
+
+def _approval(request: Request, edit: PolicyEdit | None) -> Question:
     effect = "it runs now" if request.waiting else "its next try passes"
     updates = "".join(f"\n  {printable(update.ref[:120])}: {_effect(request, index)}" for index, update in
                       enumerate(request.updates[:5]))  # fmt: skip
+    always = (
+        "change the policy; you see how before it is saved."
+        if edit
+        else "no change of a rule says just this."
+    )
     return Question(
         "Approve?",
         f"{_what(request)}{updates}\n\nOnce: {effect}, for exactly this operation.\n"
-        "For a time: the same operation passes again and again until then.",
-        (Choice("no", "Cancel"), Choice("once", "Once"), Choice("time", "For some minutes …")),
-    )
+        f"For a time: the same operation passes again and again until then.\nAlways: {always}",
+        (
+            Choice("no", "Cancel"), Choice("once", "Once"), Choice("time", "For a time …"),
+            *((Choice("always", "Always …"),) if edit else ()),
+        ),
+    )  # fmt: skip
+
+
+async def _approve_always(screen: DeskScreen, request: Request, edit: PolicyEdit) -> None:
+    from tui.policy_buffer import changes
+    from tui.prose import diff
+
+    name = printable(edit.path.name)
+    question = confirmation(
+        f"Change {name}?",
+        "Saved and enforced at once, for every command. Earlier versions stay in the history.",
+        safe="Cancel", act="Save and approve", body=diff(changes(edit.old, edit.new, "enforced", "always")),
+    )  # fmt: skip
+    if await screen.app.push_screen_wait(question) == "yes":
+        await screen.attempt(
+            screen.backend.approve_always(request.id, edit), f"Saved {name}. Approved: {_what(request)}"
+        )
 
 
 def _effect(request: Request, index: int) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from plugins.base.model import Decision, Layer, Operation
+from plugins.base.model import Decision, Layer, Operation, Reason
 from plugins.base.rules import ToolRules, judge_subcommands
 
 if TYPE_CHECKING:
@@ -117,6 +117,16 @@ class Plugin:
     def evaluate(cls, policy: Policy, operation: Operation) -> Decision:
         """Judge an operation. Pure; used alike for enforcing, explaining, replay and tests."""
         return Decision(judge_subcommands(policy, operation))
+
+    @classmethod
+    def relaxed(cls, policy: Policy, operation: Operation, reason: Reason) -> str:
+        """The policy's text, changed so that this reason is none any more: for an operator's "always".
+
+        Raises `EditError` when no change of the rule says just that. Pure.
+        """
+        from plugins.base.standing import relax_subcommands
+
+        return relax_subcommands(policy, operation, reason)
 
     def command(self, operation: Operation, invocation: Invocation, policy: Policy) -> Command:
         """What to run for an operation that may run."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from plugins.base.model import Decision, Layer, Operation
+from plugins.base.model import Decision, Layer, Operation, Reason
 from plugins.base.plugin import Command, HookCall, Invocation, Plugin, Runner
 from plugins.base.rules import ToolRules
 from plugins.git import access, addresses, details, environment, hook_facts, places, rules
@@ -116,6 +116,12 @@ class GitPlugin(Plugin):
     @classmethod
     def evaluate(cls, policy: Policy, operation: Operation) -> Decision:
         return rules.evaluate(policy, operation)
+
+    @classmethod
+    def relaxed(cls, policy: Policy, operation: Operation, reason: Reason) -> str:
+        from plugins.git.standing import relaxed
+
+        return relaxed(policy, operation, reason)
 
     def deferred(self, operation: Operation, decision: Decision) -> bool:
         """A push that is refused for its refs goes on to its hook, which asks with all that is to know."""

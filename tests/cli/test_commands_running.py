@@ -144,3 +144,20 @@ def test_a_second_tool_comes_and_goes(site: Site) -> None:
     assert site("plugin", "restart", "ls").status == 0
     assert site("plugin", "remove", "ls").status == 0
     assert not (site.home.cli / "ls").exists()
+
+
+def test_always_changes_the_policy_and_the_retry_passes(site: Site) -> None:
+    policy = site.home.policy_file("git")
+    before = policy.read_text(encoding="utf-8")
+    push = "git push -q origin HEAD:refs/heads/release/1.0"
+    assert site.agent(push).returncode != 0
+    (request,) = [each for each in site("approvals", "list", "--json").json if "release/1.0" in str(each)]
+    assert "Give either" in site("approvals", "approve", request["id"], "--always", "--minutes", "3").err
+    done = site("approvals", "approve", request["id"], "--always", "--yes")
+    assert done.status == 0, done.err
+    assert "-  blocked_branches: [main, master, release/*, production]" in done.out.splitlines()
+    assert site("approvals", "show", request["id"], "--json").json["mode"] == "always"
+    assert site.agent(push).returncode == 0
+    history = site("policy", "history", "git", "--json").json
+    assert site("policy", "rollback", "git", history[1]["hash"]).status == 0
+    assert policy.read_text(encoding="utf-8") == before

@@ -109,6 +109,16 @@ async def test_a_waiting_command_goes_through_when_approved(desk: Desk) -> None:
     assert await desk.outcome(ask()) == "later"  # used up: the next try is asked about again
 
 
+async def test_always_lets_all_through_that_wait_and_leaves_no_grant_behind(desk: Desk) -> None:
+    first, id_ = await desk.waiting(ask())
+    second, _ = await desk.waiting(ask())
+    request = desk.approvals.approve(id_, "always")
+    assert (request.state, request.mode, request.waiting) == ("used", "always", 0)
+    assert [(await the_rest(each))[0].outcome for each in (first, second)] == ["approved", "approved"]
+    assert desk.events[-1].reason == "Approved by operator, always: the policy allows it now."
+    assert await desk.outcome(ask()) == "later"  # should the policy be rolled back, there is no yes left
+
+
 async def test_a_waiting_command_gets_the_reason_of_a_no(desk: Desk) -> None:
     question, id_ = await desk.waiting(ask())
     request = desk.approvals.deny(id_, "  not on a\x1b[31m Friday\n")
@@ -338,8 +348,8 @@ async def test_an_id_is_easy_to_type(desk: Desk) -> None:
 
 async def test_an_unknown_way_to_approve_is_refused(desk: Desk) -> None:
     id_ = await desk.later(ask())
-    with pytest.raises(RequestError, match="'always'"):
-        desk.approvals.approve(id_, "always")
+    with pytest.raises(RequestError, match="'for ever'"):
+        desk.approvals.approve(id_, "for ever")
 
 
 # ---------------------------------------------------------------- races

@@ -13,8 +13,9 @@ from plugins.base.control import AuditEvent, Isolation, Update
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.model import Layer, Verdict
 from plugins.base.policy import PolicyError, Problem
+from plugins.base.policy_edit import EditError
 from supervisor.audit.reader import AuditFilter, AuditRow
-from supervisor.policies import PolicyConflict
+from supervisor.policies import PolicyConflict, PolicyEdit
 from supervisor.status import PluginStatus, PolicyStatus, Request, Status
 from tui.backend import Desk, Diagnostic, PolicyText, Version
 
@@ -167,6 +168,16 @@ class FakeBackend:
         self, request: str, mode: Literal["once", "time"], minutes: float | None = None
     ) -> None:
         self._note("approve", request, mode, minutes)
+
+    async def always(self, request: str) -> PolicyEdit:
+        old = self.files["git"]
+        new = old.replace("allow_force_push: false", "allow_force_push: true")
+        if new == old:
+            raise EditError("No change of a rule allows this.")
+        return PolicyEdit(Path("/config/git.yaml"), old, new, hash_of(old))
+
+    async def approve_always(self, request: str, edit: PolicyEdit) -> None:
+        self._note("always", request, edit.new)
 
     async def deny(self, request: str, reason: str) -> None:
         self._note("deny", request, reason)

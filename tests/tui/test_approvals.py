@@ -31,6 +31,27 @@ async def test_minutes_that_make_no_sense_approve_nothing() -> None:
         assert desk.backend.asked == []
 
 
+async def test_always_shows_how_the_policy_changes_before_it_is_saved() -> None:
+    async with open_desk(size=(80, 24)) as desk:
+        await desk.press("2", "a", "right", "right", "right", "enter")
+        await desk.sees("Change git.yaml?")
+        await desk.sees("-  allow_force_push: false")
+        await desk.sees("+  allow_force_push: true")
+        assert desk.backend.asked == []
+        await desk.press("right", "enter")
+        await desk.until(lambda: desk.backend.asked)
+        changed = desk.backend.files["git"].replace("push: false", "push: true")
+        assert desk.backend.asked == [("always", "k7m2p9qd", changed)]
+
+
+async def test_without_a_rule_to_change_there_is_no_always() -> None:
+    async with open_desk() as desk:
+        desk.backend.files["git"] = "plugin: git\nversion: 1\n"
+        await desk.press("2", "a")
+        await desk.sees("Always: no change of a rule says just this.")
+        assert "Always …" not in desk.text
+
+
 async def test_the_question_names_the_consequence_and_cancels_by_default() -> None:
     async with open_desk() as desk:
         await desk.press("2", "a")
