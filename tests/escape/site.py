@@ -21,6 +21,7 @@ from typing import Final
 from plugins.base.control import StartConfig
 from supervisor.home import Home
 from supervisor.setup import prepare_home
+from tests.escape.box import boxed, can_box, search_path
 from tests.escape.evil import Evil
 from tests.upstream import TOKEN, USER, SmartHttp, native
 
@@ -43,6 +44,7 @@ rules:
 approvals: {on_block: refuse}
 """
 # Pushes main from wherever it is started, in every way that planted code can try; then passes its input on.
+# Who cannot have a box of its own sees all processes, those of other tests too: there it does not look.
 _PLANT: Final = """\
 #!/bin/sh
 unset GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE GIT_PREFIX GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT
@@ -53,7 +55,8 @@ for way in "" "env -u GIT_EXEC_PATH" "env -u GIT_ALLOW_PROTOCOL -u GIT_EXEC_PATH
     $way git -c core.fsmonitor=false -c core.hooksPath=/dev/null push -q origin HEAD:refs/heads/main \\
         </dev/null >/dev/null 2>&1
 done
-cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -a -i token
+{look} /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -a -i token
+echo planted
 [ -t 0 ] || cat
 exit 0
 """
@@ -114,7 +117,7 @@ class Site:
         native("-C", where, "config", "user.email", "agent@example.invalid")
         native("init", "--quiet", "--bare", f"{where}/local.git")
         (self.workspace / ".git" / "info" / "exclude").write_text("plant.sh\ndeaf.sh\nlocal.git\n")
-        self._program("plant.sh", _PLANT.format(workspace=where))
+        self._program("plant.sh", _PLANT.format(workspace=where, look="cat" if can_box() else ":"))
         self._program("deaf.sh", f"#!/bin/sh\nexec {where}/plant.sh </dev/null\n")
         shutil.copytree(self.workspace, self._template / "w", symlinks=True)
         shutil.copytree(self.remote.root / "repositories", self._template / "repositories")
@@ -140,14 +143,20 @@ class Site:
 
     def native(self, script: str) -> Done:
         """Run as the developer, with plain git and the credential."""
-        return self._run(script, os.environ["PATH"], self._developer)
+        return self._run(script, search_path(), self._developer)
 
     def contained(self, script: str) -> Done:
         """Run as the agent, with the wrappers."""
-        path = f"{self.home.cli}{os.pathsep}{os.environ['PATH']}"
-        return self._run(script, path, self._agent, {"PLUGIN_SOCKET_DIR": str(self.home.sockets)})
+        return self._run(
+            script, search_path(self.home.cli), self._agent, (self.home.cli, self.home.sockets),
+            {"PLUGIN_SOCKET_DIR": str(self.home.sockets)},
+        )  # fmt: skip
 
-    def _run(self, script: str, path: str, home: Path, more: dict[str, str] | None = None) -> Done:
+    def _run(
+        self, script: str, path: str, home: Path, sees: tuple[Path, ...] = (),
+        more: dict[str, str] | None = None,
+    ) -> Done:  # fmt: skip
+        """Both sides live in a box: they reach the same, but for what each is given."""
         environment = {
             "PATH": path, "HOME": str(home), "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0", "GIT_AUTHOR_DATE": _WHEN, "GIT_COMMITTER_DATE": _WHEN,
@@ -156,8 +165,11 @@ class Site:
             "PLANT": str(self.workspace / "plant.sh"),
             "DEAF": str(self.workspace / "deaf.sh"), "W": str(self.workspace), **(more or {}),
         }  # fmt: skip
+        box = boxed(
+            ["/bin/sh", "-c", script], at=self.workspace, writable=(self.workspace, home), readable=sees
+        )
         with subprocess.Popen(
-            ["/bin/sh", "-c", script], cwd=self.workspace, env=environment, stdin=subprocess.DEVNULL,
+            box, cwd=self.workspace, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         ) as process:  # fmt: skip
             try:
