@@ -128,8 +128,8 @@ class Container:
     seccomp: bool = True  # the profile of `seccomp_profile`
     pids: int = 1024
     memory_bytes: int = 4096 * _MIB  # swap included
-    files: int = 65536  # RLIMIT_NOFILE
-    locked_bytes: int = 64 * _MIB  # RLIMIT_MEMLOCK, for secrets
+    files: int = 16384  # RLIMIT_NOFILE
+    locked_bytes: int = 8 * _MIB  # RLIMIT_MEMLOCK, for secrets; not more than rootless engines may give
     stop_seconds: int = 10
 
 
