@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -49,6 +50,8 @@ AGENT: Final = "claude"
 _MIB: Final = 1024 * 1024
 _SUBNET_POOL: Final = ipaddress.IPv4Network("10.213.0.0/16")
 _SUBNET_BITS: Final = 29
+_NO_HOST: Final = "com.docker.network.bridge.inhibit_ipv4"
+_NO_NEIGHBOURS: Final = "com.docker.network.bridge.enable_icc"
 _NOWHERE: Final = "127.0.0.1"  # a resolver that nobody runs: no name leaves an inner network
 
 
@@ -84,6 +87,11 @@ class User:
         return f"{self.uid}:{self.gid}"
 
 
+def own_user() -> User:
+    """Who runs the supervisor: the home is theirs, and so is what plugins write into the workspace."""
+    return User(os.getuid(), os.getgid())
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     source: str
@@ -98,6 +106,12 @@ class Network:
     name: str
     internal: bool
     subnet: str = ""  # "": the engine chooses
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Options of the bridge driver: engines of themselves give the host an address on internal networks,
+        and so containers a way to whatever listens on the host."""
+        return {_NO_HOST: "true"} if self.internal else {_NO_NEIGHBOURS: "false"}
 
 
 @dataclass(frozen=True, slots=True)
