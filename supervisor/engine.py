@@ -7,9 +7,10 @@ modules that get `Engine.api`, the SDK's low-level client.
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ from supervisor.engine_errors import DOCTOR, DiskFull, EngineAway, EngineError, 
 
 PATIENCE: Final = 60.0  # seconds for one answer; an engine that is busy building is slow, not gone
 _OLDEST: Final = (1, 41)
+_NEWEST: Final = (1, 51)  # that we know to work; engines speak older versions, too
 _TAKEN_WORDS: Final = ("overlap", "already in use", "already exists", "already allocated")
 
 
@@ -44,6 +46,7 @@ class Engine:
     def ping(self) -> None:
         """Raises `EngineAway` when it does not answer."""
         with self.translated():
+            _knock(self.url, PATIENCE)
             self.api.ping()
 
     def close(self) -> None:
@@ -57,25 +60,43 @@ def connect(url: str = "", *, patience: float = PATIENCE) -> Engine:
     """
     chosen = url or find()
     with translated(chosen):
-        api = docker.APIClient(base_url=chosen, version="auto", timeout=patience)
+        _knock(chosen, patience)
+        # Made without a word to the engine: what goes wrong later, goes wrong where it can be closed.
+        asking = docker.APIClient(base_url=chosen, version=_text(_OLDEST), timeout=patience)
         try:
-            return _known(chosen, api)
-        except BaseException:
-            api.close()
-            raise
-
-
-def _known(url: str, api: Any) -> Engine:
-    facts = api.version()
-    spoken = str(facts.get("ApiVersion", "0.0"))
-    if tuple(map(int, spoken.split("."))) < _OLDEST:
-        raise EngineError(
-            f"The container engine at {url} is too old: it speaks API {spoken}.",
-            hint=f"Install an engine with API {'.'.join(map(str, _OLDEST))} or newer.",
+            facts = asking.version(api_version=False)
+        finally:
+            asking.close()
+        spoken = _spoken(chosen, str(facts.get("ApiVersion", "")))
+        return Engine(
+            url=chosen,
+            version=printable(str(facts.get("Version", "")))[:60],
+            api_version=_text(spoken),
+            podman="podman" in str(facts.get("Components") or "").lower(),
+            api=docker.APIClient(base_url=chosen, version=_text(min(spoken, _NEWEST)), timeout=patience),
         )
-    components = {str(part.get("Name", "")) for part in facts.get("Components") or ()}
-    podman = any("podman" in name.lower() for name in components)
-    return Engine(url, printable(str(facts.get("Version", "")))[:60], spoken, podman, api)
+
+
+def _knock(url: str, patience: float) -> None:
+    """Connect to its socket and let go: tells plainly what is wrong with it."""
+    with closing(socket.socket(socket.AF_UNIX)) as sock:
+        sock.settimeout(patience)
+        sock.connect(url.removeprefix("unix://"))
+
+
+def _spoken(url: str, text: str) -> tuple[int, ...]:
+    """The API's version. Raises `EngineError` when it is older than what we need."""
+    version = tuple(int(part) for part in text.split(".") if part.isdecimal())
+    if version < _OLDEST:
+        raise EngineError(
+            f"The container engine at {url} is too old: it speaks API {text or 'of no version'}.",
+            hint=f"Install an engine with API {_text(_OLDEST)} or newer.",
+        )
+    return version
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 # ---------------------------------------------------------------- where an engine is
@@ -124,7 +145,7 @@ def _local(url: str) -> str:
 
 
 _BROKEN: Final = (
-    DockerException, requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError,
+    DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError,
 )  # fmt: skip
 
 

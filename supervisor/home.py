@@ -90,6 +90,10 @@ class Home:
         """What the plugin's container starts with, read-only for it."""
         return self.run / "containers" / plugin
 
+    def container_record(self, plugin: str) -> Path:
+        """What the supervisor notes about the plugin's container; never mounted."""
+        return self.run / "docker" / f"{plugin}.json"
+
     def create(self) -> None:
         """Make the directories that are missing. Raises `ClaudeContainerError` when that cannot be."""
         if len(os.fsencode(self.root)) + _LONGEST_NAME > _LONGEST_SOCKET_PATH:

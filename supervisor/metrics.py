@@ -1,4 +1,4 @@
-"""CPU and memory of a plugin's processes, from /proc."""
+"""CPU and memory of a plugin: of its processes from /proc, or as its container's engine counts them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ def sample(pid: int, before: Usage | None) -> Usage | None:
     stats = [found for member in procfs.tree(pid) if (found := procfs.stat(member)) is not None]
     if not stats:
         return None
-    now, cpu = time.monotonic(), sum(stat.cpu for stat in stats)
-    percent = None
+    return usage(sum(stat.cpu for stat in stats), sum(stat.memory for stat in stats), before)
+
+
+def usage(cpu_seconds: float, memory_bytes: int, before: Usage | None) -> Usage:
+    """A sample of now; counted since the one before."""
+    now, percent = time.monotonic(), None
     if before is not None and now > before.at:
-        percent = round(max(0.0, cpu - before.cpu_seconds) / (now - before.at) * 100, 1)
-    return Usage(now, cpu, sum(stat.memory for stat in stats), percent)
+        percent = round(max(0.0, cpu_seconds - before.cpu_seconds) / (now - before.at) * 100, 1)
+    return Usage(now, cpu_seconds, memory_bytes, percent)

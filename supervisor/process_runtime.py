@@ -22,18 +22,16 @@ from pydantic import ValidationError
 
 from plugins.base.control import StartConfig
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.redact import redact
-from plugins.base.text import printable
-from supervisor import procfs
+from supervisor import metrics, procfs
 from supervisor.files import make_private, replace_file
 from supervisor.home import Home
+from supervisor.metrics import Usage
+from supervisor.plugin_logs import last_words, open_log
 from supervisor.runtime import Exit
 
 # -P: the working directory never becomes a place that Python imports from.
 PYTHON = (sys.executable, "-P", "-m")
 
-_LOG_BYTES = 4 * 1024 * 1024
-_LAST_WORDS = 4096  # bytes at the end of a log
 # Waits for a line before it becomes the plugin: its number is written down first. End of file: it ends.
 _GATE = 'cd -- "$1" && shift && read -r go && exec "$@" </dev/null'
 _PASSED_ON = ("LANG", "LANGUAGE", "TZ", "PYTHONPATH", "PYTHONHOME", "COVERAGE_PROCESS_START")
@@ -54,6 +52,9 @@ class ProcessInstance:
 
     async def wait(self) -> Exit:
         return await asyncio.shield(self._exit)
+
+    async def sample(self, before: Usage | None) -> Usage | None:
+        return await asyncio.to_thread(metrics.sample, self.pid, before)
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
@@ -117,6 +118,9 @@ class ProcessRuntime:
         self._command = command
         self._instances: set[ProcessInstance] = set()
 
+    def watch(self, tell: Callable[[str | None], None]) -> None:
+        """Processes can always be started."""
+
     async def start(self, config: StartConfig) -> ProcessInstance:
         try:
             pid = await asyncio.to_thread(self._spawn, config)
@@ -147,13 +151,7 @@ class ProcessRuntime:
         return tuple(sorted(record.parent.name for record in records))
 
     def last_words(self, plugin: str) -> str:
-        try:
-            with (self._home.logs / f"{plugin}.log").open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_WORDS))
-                lines = log.read().decode("utf-8", "replace").splitlines()
-        except OSError:
-            return ""
-        return redact(printable(lines[-1].strip()[:500])) if lines else ""
+        return last_words(self._home, plugin)
 
     async def close(self) -> None:
         for instance in self._instances:
@@ -173,7 +171,7 @@ class ProcessRuntime:
         replace_file(start_file, config.model_dump_json(indent=1).encode(), mode=0o600)
         command = (*(self._command or (*PYTHON, config.module)), str(start_file))
         environment = {**_environment(config), **self._credentials(config.plugin)}
-        log = _open_log(self._home.logs / f"{config.plugin}.log")
+        log = open_log(self._home.logs / f"{config.plugin}.log")
         reader, writer = os.pipe()
         try:
             pid = _start_behind_gate(command, directory, reader, log, environment)
@@ -208,11 +206,3 @@ def _environment(config: StartConfig) -> dict[str, str]:
         name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")
     }
     return {"PATH": config.path, "PYTHONUNBUFFERED": "1", **chosen}
-
-
-def _open_log(path: Path) -> int:
-    """Open a log for appending; one that has grown large is moved out of the way first."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size > _LOG_BYTES:
-            path.replace(path.with_name(f"{path.name}.1"))
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

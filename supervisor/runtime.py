@@ -1,4 +1,4 @@
-"""What runs plugins: the interface between the supervisor and processes (or, later, containers).
+"""What runs plugins: the interface between the supervisor and processes or containers.
 
 A plugin that runs outlives the supervisor that started it; the next supervisor adopts it.
 """
@@ -6,10 +6,12 @@ A plugin that runs outlives the supervisor that started it; the next supervisor 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from plugins.base.control import StartConfig
+from supervisor.metrics import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,11 @@ class Exit:
 
     code: int | None = None
     signal: int | None = None
+    out_of_memory: bool = False
 
     def __str__(self) -> str:
+        if self.out_of_memory:
+            return "was ended because it used more memory than it may"
         if self.signal is not None:
             return f"was ended by {_name(self.signal)}"
         return "ended" if self.code is None else f"ended with exit status {self.code}"
@@ -48,6 +53,9 @@ class Instance(Protocol):
     async def wait(self) -> Exit:
         """Return when it has ended. May be called any number of times."""
 
+    async def sample(self, before: Usage | None) -> Usage | None:
+        """What it uses of the machine by now; None when that cannot be known."""
+
     def terminate(self) -> None:
         """Ask it to end (SIGTERM). Nothing happens when it has ended."""
 
@@ -60,6 +68,10 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> Literal["process", "docker"]: ...
+
+    def watch(self, tell: Callable[[str | None], None]) -> None:
+        """From now on call `tell` when plugins cannot be started at the moment, with the reason; with None
+        when they can again."""
 
     async def start(self, config: StartConfig) -> Instance: ...
 
