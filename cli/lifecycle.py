@@ -17,6 +17,7 @@ from cli.output import age, emit, json_option, table
 from plugins.base.errors import ClaudeContainerError
 from supervisor.client import NotRunning
 from supervisor.home import Home
+from supervisor.runtimes import WANTED, Wanted
 from supervisor.setup import prepare_home
 from supervisor.status import PluginStatus, Status
 
@@ -46,28 +47,38 @@ def init(home: Home) -> None:
 @click.command()
 @workspace_option
 @click.option(
-    "--runtime", type=click.Choice(["auto", "process", "docker"]), default="auto", show_default=True
-)
+    "--runtime", type=click.Choice(WANTED), default="auto", show_default=True,
+    help="auto: containers, where an engine answers and the images are built.",
+)  # fmt: skip
 @click.option("--foreground", is_flag=True, help="Stay in the foreground and log to stderr.")
 @pass_home
-def start(home: Home, workspace: Path, runtime: str, foreground: bool) -> None:
+def start(home: Home, workspace: Path, runtime: Wanted, foreground: bool) -> None:
     """Start the supervisor and its plugins; returns when every plugin is healthy."""
     from supervisor import daemon
+    from supervisor.runtimes import choose, tools
 
-    if runtime == "docker":
-        raise ClaudeContainerError(
-            "The docker runtime is not part of this version.", hint="Start with --runtime process."
-        )
     prepare_home(home)
-    if foreground:
-        daemon.run_in_foreground(home, workspace.absolute())
-        return
     already = running(home) is not None
-    status = daemon.start_in_background(home, workspace.absolute())
+    chosen = daemon.PROCESSES if already else choose(home, runtime)
+    if chosen.name == "docker" and runtime == "docker":
+        from cli.build import build_missing, opened_images
+
+        with opened_images(home) as images:
+            build_missing(images, tools(home))
+    if foreground:
+        daemon.run_in_foreground(home, workspace.absolute(), chosen)
+        return
+    status = daemon.start_in_background(home, workspace.absolute(), chosen)
     if already:
         renew(home)
     click.echo(f"Running (pid {status.pid}) on {status.workspace}: {_healthy(status)}.")
+    click.echo(_runtime(status))
     click.echo('To use the wrappers in this shell: eval "$(claude-container env)"')
+
+
+def _runtime(status: Status) -> str:
+    what = "Plugins run in containers" if status.runtime == "docker" else "Plugins run as processes of yours"
+    return f"{what}: {status.runtime_reason}." if status.runtime_reason else f"{what}."
 
 
 def _healthy(status: Status) -> str:
@@ -105,6 +116,8 @@ def _print_status(state: Status) -> None:
     click.echo(
         f"Supervisor   pid {state.pid}, up {age(time.time() - state.started)}, {state.runtime} runtime"
     )
+    if state.runtime_reason:
+        click.echo(f"Runtime      {state.runtime}: {state.runtime_reason}")
     click.echo(f"Workspace    {state.workspace}")
     click.echo(f"Origin       {state.origin or 'none (nothing can be pushed)'}")
     click.echo(f"Waiting      {state.requests_open} requests, {state.operators} operators attached")

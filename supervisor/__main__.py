@@ -1,4 +1,4 @@
-"""`python -m supervisor HOME WORKSPACE [FD]`: a supervisor process.
+"""`python -m supervisor HOME WORKSPACE [FD [RUNTIME WHY]]`: a supervisor process.
 
 To FD it says, in one JSON line, that it is ready or why it is not; then it closes it.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from plugins.base.errors import ClaudeContainerError
 from supervisor.daemon import run_in_foreground
 from supervisor.home import Home
+from supervisor.runtimes import Chosen
 
 
 class _Word:
@@ -32,11 +33,17 @@ class _Word:
             os.close(descriptor)
 
 
+def chosen(arguments: list[str]) -> Chosen:
+    if not arguments:
+        return Chosen("process", "")
+    return Chosen("docker" if arguments[0] == "docker" else "process", " ".join(arguments[1:]))
+
+
 def main(arguments: list[str]) -> int:
     home, workspace = Home(Path(arguments[0])), Path(arguments[1])
     word = _Word(int(arguments[2]) if len(arguments) > 2 else -1)
     try:
-        run_in_foreground(home, workspace, ready=lambda: word.say({}))
+        run_in_foreground(home, workspace, chosen(arguments[3:]), ready=lambda: word.say({}))
     except ClaudeContainerError as error:
         print(f"error: {error.message}", file=sys.stderr)
         word.say({"error": {"message": error.message, "hint": error.hint}})

@@ -30,8 +30,15 @@ class Credentials:
         """What a plugin's process gets on top of its environment: nothing, unless it is a gateway."""
         if not is_gateway(plugin):
             return {}
+        values = self.values(plugin)
+        return values | {NAMES: " ".join(values)}
+
+    def values(self, plugin: str) -> dict[str, str]:
+        """The credentials of a gateway, by environment variable; no other plugin has any."""
+        if not is_gateway(plugin):
+            return {}
         names = [name for name in _named(self._store, tool_of(plugin)) if name in self._secrets]
-        return {name: os.fsdecode(self._secrets[name].reveal()) for name in names} | {NAMES: " ".join(names)}
+        return {name: os.fsdecode(self._secrets[name].reveal()) for name in names}
 
     def renew(self, values: Mapping[str, str]) -> None:
         """Hold new values from now on."""

@@ -17,10 +17,10 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor import fleet, lock
+from supervisor import fleet, leftovers, lock
 from supervisor.client import Client, NotRunning
 from supervisor.home import Home
-from supervisor.process_runtime import ProcessRuntime
+from supervisor.runtimes import Chosen
 from supervisor.status import PluginStatus, Status
 from supervisor.supervisor import Supervisor
 from supervisor.workspace import checked
@@ -29,13 +29,14 @@ log = logging.getLogger(__name__)
 
 _READY, _HEALTHY, _ENDING, _LEAVING = 30.0, 20.0, 60.0, 2.0  # seconds
 _LOG_BYTES = 4 * 1024 * 1024
+PROCESSES = Chosen("process", "as asked for")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 # ---------------------------------------------------------------- in the background
 
 
-def start_in_background(home: Home, workspace: Path) -> Status:
+def start_in_background(home: Home, workspace: Path, runtime: Chosen = PROCESSES) -> Status:
     """Start a supervisor, or use the one that runs; return when every plugin is healthy.
 
     Raises `ClaudeContainerError`: it cannot start, it works on another workspace, or a plugin is not
@@ -47,7 +48,7 @@ def start_in_background(home: Home, workspace: Path) -> Status:
         status = asyncio.run(_settled(home))
     except NotRunning:
         _wait_for_lock(home)
-        _spawn(home, workspace)
+        _spawn(home, workspace, runtime)
         status = asyncio.run(_settled(home))
     if status.workspace != str(workspace):
         raise ClaudeContainerError(
@@ -66,14 +67,15 @@ def _wait_for_lock(home: Home) -> int | None:
     return pid
 
 
-def _spawn(home: Home, workspace: Path) -> None:
+def _spawn(home: Home, workspace: Path, runtime: Chosen) -> None:
     """Start the process and wait until its API can be used."""
     reader, writer = os.pipe()
     try:
         with _open_log(home).open("ab") as output:
             # -P and cwd: nothing is ever imported from the workspace.
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "supervisor", str(home.root), str(workspace), str(writer)],
+                [sys.executable, "-P", "-m", "supervisor", str(home.root), str(workspace), str(writer),
+                 runtime.name, runtime.reason],
                 cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 pass_fds=(writer,), start_new_session=True,
             )  # fmt: skip
@@ -186,21 +188,20 @@ def _wait(pidfd: int) -> bool:
 
 async def _stop_left_over(home: Home) -> bool:
     with lock.held(home.lock_file):
-        runtime = ProcessRuntime(home)
-        instances = [await runtime.adopt(name) for name in await runtime.found()]
-        left = [instance for instance in instances if instance is not None]
-        await asyncio.gather(*map(fleet.end, left))
-        return bool(left)
+        return await leftovers.stop(home)
 
 
 # ---------------------------------------------------------------- in this process
 
 
-def run_in_foreground(home: Home, workspace: Path, *, ready: Callable[[], None] | None = None) -> None:
+def run_in_foreground(
+    home: Home, workspace: Path, runtime: Chosen = PROCESSES, *, ready: Callable[[], None] | None = None
+) -> None:
     """Supervise until SIGINT or SIGTERM; log to stderr."""
     logging.basicConfig(format=_FORMAT, level=logging.INFO, stream=sys.stderr)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    asyncio.run(_until_signalled(Supervisor(home, workspace), ready))
+    supervisor = Supervisor(home, workspace, runtime.name, runtime.reason)
+    asyncio.run(_until_signalled(supervisor, ready))
 
 
 async def _until_signalled(supervisor: Supervisor, ready: Callable[[], None] | None) -> None:
@@ -213,9 +214,9 @@ async def _until_signalled(supervisor: Supervisor, ready: Callable[[], None] | N
 class EmbeddedSupervisor:
     """A supervisor in a thread of this process, with an event loop of its own."""
 
-    def __init__(self, home: Home, workspace: Path) -> None:
+    def __init__(self, home: Home, workspace: Path, runtime: Chosen = PROCESSES) -> None:
         self._home = home
-        self._supervisor = Supervisor(home, workspace)
+        self._supervisor = Supervisor(home, workspace, runtime.name, runtime.reason)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None

@@ -91,6 +91,13 @@ class Fleet:
             self._changed.set()
             self._changed = asyncio.Event()
 
+    def retry(self) -> None:
+        """Start those at once that wait for their next attempt: what kept them from starting is over."""
+        for managed in self.plugins.values():
+            if managed.life.process is Process.NONE and managed.life.failures:
+                managed.life = Life(restarts=managed.life.restarts)
+        self.changed()
+
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for the condition; False when it does not come about in time."""
         with suppress(TimeoutError):

@@ -54,7 +54,7 @@ class Operations:
         self, home: Home, configs: StartConfigs, fleet: Fleet, keeper: PolicyKeeper, desk: PluginDesk,
         approvals: Approvals, store: PolicyStore, journal: Journal, hub: Hub, gateways: GatewayDesk,
         *, version: str,
-        runtime: Literal["process", "docker"], stop: Callable[[], None],
+        runtime: Literal["process", "docker"], why: str, stop: Callable[[], None],
     ) -> None:  # fmt: skip
         self._home = home
         self._configs = configs
@@ -68,8 +68,10 @@ class Operations:
         self._gateways = gateways
         self._fixed: dict[str, Any] = {
             "pid": os.getpid(), "version": version, "home": str(home.root), "runtime": runtime,
-            "workspace": str(configs.workspace), "origin": configs.origin, "started": time.time(),
+            "runtime_reason": why, "workspace": str(configs.workspace), "origin": configs.origin,
+            "started": time.time(),
         }  # fmt: skip
+        self._on_this_machine = runtime == "process"  # else the tool is the image's
         self._stop = stop
         self._open = 0
         self._open_known = False
@@ -163,7 +165,7 @@ class Operations:
     @validate_call
     async def add_plugin(self, name: Short, text: Text | None = None) -> PluginStatus:
         check_tool_name(name)
-        if shutil.which(name, path=self._configs.path) is None:
+        if self._on_this_machine and shutil.which(name, path=self._configs.path) is None:
             raise ToolMissing(f"{name} is not installed here.", hint=f"Install {name}, then add it again.")
         if self._home.policy_file(name).exists():
             raise ClaudeContainerError(

@@ -5,9 +5,20 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
-from plugins.base.control import Answer, Applied, Ask, Hello, Lockdown, Ready, Record, Stats, Undone
+from plugins.base.control import (
+    Answer,
+    Applied,
+    Ask,
+    Credentials,
+    Hello,
+    Lockdown,
+    Ready,
+    Record,
+    Stats,
+    Undone,
+)
 from supervisor import reconcile
 from supervisor.approvals import Approvals
 from supervisor.control_link import PluginLink
@@ -35,6 +46,7 @@ class PluginDesk:
         journal: Journal,
         hub: Hub,
         db: StateDb,
+        credentials: Callable[[str], Mapping[str, str]] = lambda _: {},  # that a plugin gets from here
     ) -> None:
         self._fleet = fleet
         self._keeper = keeper
@@ -42,6 +54,7 @@ class PluginDesk:
         self._journal = journal
         self._hub = hub
         self._db = db
+        self._credentials = credentials
         self._barred: dict[str, float] = {}  # plugin -> until when, monotonic
         self.lockdown = db.get(_LOCKDOWN)
         self.undone: list[Callable[[Undone], None]] = []  # who hears what became of an undo
@@ -63,6 +76,8 @@ class PluginDesk:
         managed.link, managed.cut = link, ""
         managed.life = reconcile.linked(managed.life, time.monotonic(), up=True)
         link.post(self._lockdown_message())  # first: nothing passes before it is known
+        if values := dict(self._credentials(link.plugin)):
+            link.post(Credentials(values=values))
         self._keeper.enforces(managed, link.hello.policy)
         self._keeper.send(managed)
         self._fleet.changed()

@@ -60,6 +60,7 @@ class Status(_Frozen):
     workspace: str
     origin: str = ""
     runtime: Literal["process", "docker"] = "process"
+    runtime_reason: str = ""  # why this one
     started: float
     operators: int = 0  # attached desks; when 0, nothing is held
     lockdown: str | None = None  # the message, when locked down

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor import lock, metrics
+from supervisor import leftovers, lock, metrics
 from supervisor.api import ApiServer
 from supervisor.approvals import Approvals
 from supervisor.audit.store import AuditStore
@@ -45,12 +45,17 @@ _FLUSHING = 3.0  # seconds for the last audit events, when the log cannot be wri
 
 
 class Supervisor:
-    """Use `run` once. `runtime` is "process", or any other runtime made for the same home."""
+    """Use `run` once. `runtime` is a name, or any runtime made for the same home; `why` says why that one."""
 
     def __init__(
-        self, home: Home, workspace: Path, runtime: Literal["process"] | Runtime = "process"
+        self,
+        home: Home,
+        workspace: Path,
+        runtime: Literal["process", "docker"] | Runtime = "process",
+        why: str = "",
     ) -> None:
         self._home = home
+        self._why = why
         self._workspace = workspace
         self._runtime = runtime
         self._stopping = asyncio.Event()
@@ -81,16 +86,16 @@ class Supervisor:
     ) -> None:
         credentials = Credentials(PolicyStore(self._home))
         credentials.take()
-        runtime = self._runtime
-        if runtime == "process":
-            runtime = ProcessRuntime(self._home, credentials=credentials.environment)
+        runtime = self._made(credentials)
         hub = Hub()
         configs = await asyncio.to_thread(_configs, self._home, workspace, db, hub)
-        configs = replace(configs, doors=await _doors(runtime, db))
         try:
+            await leftovers.stop(self._home, but=runtime.name)
+            configs = replace(configs, doors=await _doors(runtime, db))
             async with asyncio.TaskGroup() as group:
                 parts = _Parts(
-                    self._home, configs, runtime, db, audit, hub, Tasks(group), credentials, self.request_stop
+                    self._home, configs, runtime, db, audit, hub, Tasks(group), credentials,
+                    self.request_stop, self._why,
                 )  # fmt: skip
                 await parts.start(group, ready)
                 await self._stopping.wait()
@@ -100,16 +105,26 @@ class Supervisor:
         finally:
             await runtime.close()
 
+    def _made(self, credentials: Credentials) -> Runtime:
+        if self._runtime == "process":
+            return ProcessRuntime(self._home, credentials=credentials.environment)
+        if self._runtime == "docker":
+            from supervisor.docker_runtime import DockerRuntime  # brings the SDK
+
+            return DockerRuntime(self._home)
+        return self._runtime
+
 
 class _Parts:
     """The parts of one run, and the order in which they start and stop."""
 
     def __init__(
         self, home: Home, configs: StartConfigs, runtime: Runtime, db: StateDb, audit: AuditStore, hub: Hub,
-        tasks: Tasks, credentials: Credentials, stop: Callable[[], None],
+        tasks: Tasks, credentials: Credentials, stop: Callable[[], None], why: str,
     ) -> None:  # fmt: skip
         store = PolicyStore(home)
         self._home = home
+        self._runtime = runtime
         self._hub = hub
         self._tasks = tasks
         self.journal = Journal(audit, hub)
@@ -118,11 +133,15 @@ class _Parts:
         self.approvals = Approvals(
             db, lambda: hub.changed("requests"), lambda: self.operations.operators, self.journal.record
         )
-        self.desk = PluginDesk(self.fleet, self.keeper, self.approvals, self.journal, hub, db)
+        self.desk = PluginDesk(
+            self.fleet, self.keeper, self.approvals, self.journal, hub, db,
+            # A process has them in its environment; of a container, that would be for everybody to read.
+            credentials.values if runtime.name == "docker" else lambda _: {},
+        )  # fmt: skip
         self.operations = Operations(
             home, configs, self.fleet, self.keeper, self.desk, self.approvals, store, self.journal, hub,
             GatewayDesk(self.fleet, self.desk, credentials, self.journal),
-            version=_version(), runtime=runtime.name, stop=stop,
+            version=_version(), runtime=runtime.name, why=why, stop=stop,
         )  # fmt: skip
         self._services: list[asyncio.Task[Any]] = []
 
@@ -131,6 +150,7 @@ class _Parts:
             self._services.append(group.create_task(work))
 
         self.journal.note("supervisor", "", f"The supervisor started (version {_version()}).")
+        self._runtime.watch(self._told)
         await self.fleet.adopt()
         self._control = ControlServer(self._home, self.desk)
         looked = asyncio.Event()
@@ -158,15 +178,19 @@ class _Parts:
         for task in self._services:
             task.cancel()
 
+    def _told(self, problem: str | None) -> None:
+        """The runtime cannot start plugins for now, or can again."""
+        self._hub.warn("runtime", problem)
+        if problem is None:
+            self.fleet.retry()
+
     async def _measure(self) -> None:
         """Sample CPU and memory of the plugins while an operator is attached."""
         while True:
             await self.operations.attended.wait()
             for managed in list(self.fleet.plugins.values()):
                 if managed.instance is not None:
-                    managed.usage = await asyncio.to_thread(
-                        metrics.sample, managed.instance.pid, managed.usage
-                    )
+                    managed.usage = await managed.instance.sample(managed.usage)
             self._hub.changed("status", urgent=False)
             await asyncio.sleep(metrics.INTERVAL)
 

@@ -65,7 +65,7 @@ def site(
     home, project = installation
     site = Site(home, monkeypatch, capsys)
     site.project = project
-    started = site("start", "--workspace", str(project))
+    started = site("start", "--runtime", "process", "--workspace", str(project))
     assert started.status == 0, started.err
     return site
 

@@ -57,7 +57,7 @@ def assert_restored(terminal: Terminal) -> None:
 def test_attached_to_a_supervisor_it_shows_every_screen_and_leaves_it_running(
     scratch: Path, project: Path
 ) -> None:
-    started = container(scratch, "start", "--workspace", str(project))
+    started = container(scratch, "start", "--runtime", "process", "--workspace", str(project))
     assert started.returncode == 0, started.stderr
     try:
         with Terminal(scratch) as terminal:

@@ -258,7 +258,7 @@ def site() -> Iterator[Site]:
             prepare_home(here.home)
             here.home.policy_file("git").write_text(_POLICY)
             environment = {**os.environ, "GITHUB_TOKEN": TOKEN}
-            start = [*program, "start", "--workspace", str(here.workspace)]
+            start = [*program, "start", "--runtime", "process", "--workspace", str(here.workspace)]
             subprocess.run(start, check=True, env=environment, stdout=subprocess.DEVNULL)
             try:
                 yield here

@@ -1,0 +1,74 @@
+"""Which runtime a supervisor uses, and why: what front ends ask before they start one. Blocking.
+
+`auto` takes containers where an engine answers and every image is there and up to date; it never
+builds, and never falls back in silence. The engine's SDK is imported only where it is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from plugins.base.errors import ClaudeContainerError
+from supervisor.home import Home
+
+if TYPE_CHECKING:
+    from supervisor.engine import Engine
+    from supervisor.images import Images
+
+Name = Literal["process", "docker"]
+Wanted = Literal["auto", "process", "docker"]
+WANTED: Final[tuple[Wanted, ...]] = ("auto", "process", "docker")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The runtime, and in one clause why it is that one."""
+
+    name: Name
+    reason: str
+
+
+def choose(home: Home, wanted: Wanted) -> Chosen:
+    """Decide. Raises `ClaudeContainerError` when `docker` is wanted and no engine answers."""
+    if wanted == "process":
+        return Chosen("process", "as asked for")
+    from supervisor import engine
+
+    try:
+        found = engine.connect(patience=10)
+    except ClaudeContainerError as error:
+        if wanted == "docker":
+            raise
+        return Chosen("process", error.message.rstrip("."))
+    try:
+        answered = f"{'Podman' if found.podman else 'Docker'} {found.version} answers"
+        if wanted == "docker":
+            return Chosen("docker", f"as asked for; {answered}")
+        return _by_images(home, found, answered)
+    finally:
+        found.close()
+
+
+def _by_images(home: Home, found: Engine, answered: str) -> Chosen:
+    try:
+        missing = [recipe.tool for recipe in _images(home, found).to_build(tools(home))]
+    except ClaudeContainerError as error:
+        return Chosen("process", error.message.rstrip("."))
+    if missing:
+        return Chosen(
+            "process",
+            f"the images of {', '.join(missing)} are not built, or out of date: claude-container build",
+        )
+    return Chosen("docker", f"{answered}, and the images are built")
+
+
+def tools(home: Home) -> list[str]:
+    """The tools that have a policy file."""
+    return sorted(path.stem for path in home.config.glob("*.yaml"))
+
+
+def _images(home: Home, found: Engine) -> Images:
+    from supervisor.container_images import images_of
+
+    return images_of(home, found)
