@@ -164,8 +164,8 @@ def test_networks_are_the_same() -> None:
     assert COMPOSE["networks"].keys() == names.keys()
     assert COMPOSE["networks"]["git"]["internal"] is True
     assert "internal" not in COMPOSE["networks"]["out"]
-    for name, fact in (("git", inner_network(instance, "git")), ("out", outer_network(instance))):
-        assert COMPOSE["networks"][name]["driver_opts"] == fact.options
+    for name, network in (("git", inner_network(instance, "git")), ("out", outer_network(instance))):
+        assert COMPOSE["networks"][name]["driver_opts"] == network.options
 
 
 @everywhere
