@@ -7,6 +7,7 @@ unchanged there was protected by us.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from typing import Final, Self
 
 import pytest
 
-TOKEN: Final = "canary-token-9f8e7d6c5b4a"
+TOKEN: Final = f"canary-token-{secrets.token_hex(8)}"  # no other test process has it in its environment
 USER: Final = "x-access-token"
 
 _CONFIG = """\

@@ -91,21 +91,20 @@ def test_a_blocked_command_waits_for_the_operator_and_is_denied_with_a_reason(
     subprocess.run(commit, check=True)
     with Terminal(scratch, columns=120, rows=40) as terminal:
         terminal.line(f"{tui(scratch, project)}; echo left=$?")
-        terminal.sees("● running")
-        agent = subprocess.Popen(
+        terminal.until(lambda: terminal.text.count("● running") == 2, "the plugin and its gateway running")
+        with subprocess.Popen(
             [str(home.cli / "git"), "push", "origin", "main"], cwd=project, stdin=subprocess.DEVNULL,
             env={"PATH": "/usr/bin:/bin", "PLUGIN_SOCKET_DIR": str(home.sockets)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            terminal.sees("Waiting for you: 1 request")
-            terminal.type("d")
-            terminal.sees("Why?")
-            terminal.line("please use a branch")
-            _, stderr = agent.communicate(timeout=30)
-        finally:
-            agent.kill()
-            agent.wait()
+        ) as agent:  # fmt: skip
+            try:
+                terminal.sees("Waiting for you: 1 request")
+                terminal.type("d")
+                terminal.sees("Why?")
+                terminal.line("please use a branch")
+                _, stderr = agent.communicate(timeout=30)
+            finally:
+                agent.kill()
         assert agent.returncode != 0
         assert "please use a branch" in stderr
         terminal.sees("✖ denied")
