@@ -6,6 +6,7 @@ refusal. The caller may be gone at any moment; what runs then is ended, and its 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import time
@@ -20,7 +21,7 @@ from plugins.base.channel import Channel, RunCall, ShimAnswer, close_all
 from plugins.base.deadline import Deadline
 from plugins.base.environment import passed_on
 from plugins.base.errors import Denied, ToolMissing, WorkerError
-from plugins.base.judging import REFUSED, CommandEnded, Judge, Services, record_refusal
+from plugins.base.judging import MOST_COMMANDS, REFUSED, CommandEnded, Judge, Services, record_refusal
 from plugins.base.model import Decision, Operation
 from plugins.base.plugin import HookCall, Invocation
 from plugins.base.policy import Policy
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 TIMED_OUT: Final = 124  # as timeout(1) says it
 NOT_JUDGED: Final = 125  # the plugin itself could not do its work
 NOT_FOUND: Final = 127
+PLACE_WITHIN: Final = 30.0  # seconds that a command waits while as many as may be run
 FORWARDED: Final = frozenset(
     {
         signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL,
@@ -71,6 +73,7 @@ class Command:
         self._running: Running | None = None
         self._interrupted = 0  # the signal that came before the command ran
         self._gone = False
+        self._patience: asyncio.Timeout | None = None  # while it waits for a place
         self._timed_out = False
 
     # ------------------------------------------------------------ from outside
@@ -93,6 +96,8 @@ class Command:
             self._running.kill()
 
     def _abandon(self) -> None:
+        if self._patience is not None:
+            self._patience.reschedule(asyncio.get_running_loop().time())
         if self._judge is not None:
             self._judge.abandon()
 
@@ -102,7 +107,11 @@ class Command:
         """Live; return the response. Everything that was open for this command is closed then."""
         self._services.counters.commands += 1
         try:
-            return await self._live()
+            await self._take_place()
+            try:
+                return await self._live()
+            finally:
+                self._services.places.release()
         except Denied as error:
             return await self._refuse_unjudged(error)
         except Exception as error:
@@ -110,6 +119,23 @@ class Command:
             return await self._refuse_unjudged(WorkerError(f"The plugin failed ({type(error).__name__})."))
         finally:
             self._caller.close()
+
+    async def _take_place(self) -> None:
+        """Wait for a turn, first come first served. Raises `Denied` when none comes, or nobody wants one."""
+        places = self._services.places
+        if not places.locked():
+            await places.acquire()
+            return
+        try:
+            async with asyncio.timeout(PLACE_WITHIN) as self._patience:
+                await places.acquire()
+        except TimeoutError:
+            self._check_wanted()
+            raise WorkerError(
+                f"The plugin is busy with {MOST_COMMANDS} commands.", hint="Try again in a moment."
+            ) from None
+        finally:
+            self._patience = None
 
     async def _live(self) -> bytes:
         policy, worker = self._services.enforcement.gate()

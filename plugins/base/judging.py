@@ -5,10 +5,12 @@ A verdict that cannot be recorded is a refusal. Nothing is run here.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from plugins.base.asking import Asking, Blocked, Ruling, describe
 from plugins.base.channel import ShimAnswer, Slots
@@ -28,6 +30,7 @@ from plugins.base.worker_link import Worker
 
 log = logging.getLogger(__name__)
 
+MOST_COMMANDS: Final = 256  # at once; those that come then wait for a place
 REFUSED = 1  # exit status of what a rule refused
 
 
@@ -42,6 +45,7 @@ class Services:
     link: ControlLink
     counters: Counters
     slots: Slots
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_COMMANDS))
 
 
 class CommandEnded(Denied):

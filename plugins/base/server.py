@@ -24,7 +24,7 @@ from plugins.base.session import MOST_LARGE, Session, failure
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS: Final = 256
+MOST_CONNECTIONS: Final = 1024  # most of them waiting: see `judging.MOST_COMMANDS`
 _BACKLOG: Final = 512
 _ACCEPTS_AT_ONCE: Final = 64
 _CREDENTIALS: Final = struct.Struct("iII")
@@ -163,7 +163,7 @@ class Server:
             self._log_stranger(uid, pid)
             _turn_away(sock, f"The user with uid {uid} may not use this plugin.")
         elif len(self._sessions) >= MOST_CONNECTIONS:
-            _turn_away(sock, f"The plugin is busy with {MOST_CONNECTIONS} commands; try again in a moment.")
+            _turn_away(sock, f"The plugin is busy with {MOST_CONNECTIONS} callers; try again in a moment.")
         else:
             session = self._make_session(sock, f"uid={uid} pid={pid}", self._large)
             task = self._loop.create_task(session.run())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from plugins.base import server, session
+from plugins.base import command, judging, server, session
 from plugins.base.protocol import header
 from tests.plugins.base.harness import Box, plugin_for
 
@@ -137,6 +137,47 @@ async def test_callers_beyond_the_limit_are_told_to_come_back(monkeypatch: pytes
         for caller in idle:
             caller.close()
         assert (await _call_until_served(box)).startswith("served")
+
+
+async def test_commands_beyond_the_limit_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "MOST_COMMANDS", 2)
+    async with plugin_for("sh") as box:
+        running = [await box.start_with_fds("-c", f"echo on; read go; echo {number}") for number in range(2)]
+        for call in running:
+            await call.line()
+        late = asyncio.create_task(box.call("-c", "echo late"))
+        assert (await box.health())["success"], "questions about the plugin wait for nothing"
+        assert not late.done()
+        assert (await running[0].finish(b"go\n")).stdout == b"0\n"
+        assert (await late).stdout == b"late\n"
+        assert (await running[1].finish(b"go\n")).stdout == b"1\n"
+
+
+async def test_a_command_that_gets_no_turn_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "MOST_COMMANDS", 1)
+    monkeypatch.setattr(command, "PLACE_WITHIN", 0.05)
+    async with plugin_for("sh") as box:
+        running = await box.start_with_fds("-c", "echo on; read go")
+        await running.line()
+        answer = await box.call("-c", "touch ran")
+        assert answer.exit_code == 125
+        assert b"busy with 256 commands" in answer.stderr
+        await box.supervisor.recorded("-c", "touch ran", verdict="error")
+        await running.finish(b"go\n")
+        assert (await box.call("-c", "ls")).stdout == b""
+
+
+async def test_a_caller_that_waits_for_a_turn_can_hang_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "MOST_COMMANDS", 1)
+    async with plugin_for("sh") as box:
+        running = await box.start_with_fds("-c", "echo on; read go")
+        await running.line()
+        waiting = await box.start("-c", "touch ran")
+        await box.health()  # the request before it is taken by now
+        waiting.close()
+        await box.supervisor.recorded("-c", "touch ran", verdict="blocked")
+        await running.finish(b"go\n")
+        assert (await box.call("-c", "ls")).stdout == b""
 
 
 async def _call_until_served(box: Box) -> str:
