@@ -72,7 +72,7 @@ def verdict(event: AuditEvent) -> Told:
 
 
 def request_state(request: Request) -> Told:
-    return _REQUEST[request.state]
+    return ("◷ waiting", "warn") if request.state == "open" and request.waiting else _REQUEST[request.state]
 
 
 def command_line(plugin: str, args: tuple[str, ...]) -> str:

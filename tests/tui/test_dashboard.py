@@ -7,6 +7,7 @@ from tests.tui.desk import Driver, open_desk
 from tests.tui.fake import FakeBackend, plugin, request, row, status
 from tui.app import DeskApp
 from tui.backend import Desk
+from tui.widgets.lists import DecisionList
 
 
 async def test_tells_the_state_of_plugins_by_word() -> None:
@@ -70,6 +71,36 @@ async def test_new_blocked_commands_appear_at_once() -> None:
         desk.backend.audit.append(row(110, args=("config", "--global", "user.name", "root")))
         desk.backend.tell(newest=110)
         await desk.sees("git config --global user.name root")
+
+
+async def test_tells_apart_what_ran_from_what_another_layer_has_still_to_judge() -> None:
+    backend = FakeBackend(requests=())
+    backend.audit = [
+        row(1, command="a", args=("status",)),
+        row(2, command="b", args=("push", "origin", "main"), rule="blocked_branches"),
+        row(3, command="b", args=("push", "origin", "main"), verdict="held", layer="wire"),
+        row(4, command="c", args=("push", "origin", "claude/x"), rule="allow_force_push"),
+        row(
+            5, command="d", args=("push", "origin", "+claude/y"), verdict="approved", rule="allow_force_push"
+        ),
+        row(6, command="", args=(), verdict="info", reason="Started."),
+    ]
+    async with open_desk(backend) as desk:
+        passed, blocked = desk.app.screen.query_one("#passed"), desk.app.screen.query_one("#blocked")
+        assert isinstance(passed, DecisionList)
+        assert isinstance(blocked, DecisionList)
+        await desk.until(lambda: passed.items)
+        assert [each.seq for each in passed.items] == [5, 1]
+        assert [each.seq for each in blocked.items] == [3]
+
+
+async def test_lists_fit_the_terminal_when_it_changes_its_size() -> None:
+    async with open_desk(size=(200, 50)) as desk:
+        await desk.sees("Latest let through")
+        await desk.pilot.resize_terminal(40, 12)
+        await desk.until(lambda: "Latest let through" not in desk.text)
+        await desk.sees("Waiting for you: 1 request")
+        await desk.sees("✖ blocked   git push origin main")
 
 
 async def test_enter_opens_a_waiting_request_and_it_can_be_approved_there() -> None:

@@ -32,6 +32,13 @@ def test_columns_of_the_lowest_rank_go_first(width: int, expected: list[int]) ->
     assert fit(COLUMNS, width) == expected
 
 
+def test_a_column_of_the_highest_rank_shrinks_before_another_goes() -> None:
+    columns = (Column("a", 10, 9), Column("b", 30, 9, grow=True), Column("c", 10, 8))
+    assert fit(columns, 42) == [10, 30, 0]
+    assert fit(columns, 26) == [10, 14, 0]
+    assert fit(columns, 23) == [10, 0, 0]
+
+
 @given(st.integers(0, 300))
 def test_columns_never_take_more_than_there_is_but_for_the_last_one(width: int) -> None:
     widths = [each for each in fit(COLUMNS, width) if each]

@@ -18,16 +18,16 @@ from supervisor.audit.reader import AuditFilter, AuditRow
 from tui.again import Again
 from tui.backend import Desk, Matches
 from tui.commands import AUDIT, bindings
+from tui.outcomes import PASSED, REFUSED
 from tui.prose import row_text
 from tui.screens.base import DeskScreen
-from tui.screens.dashboard import REFUSED
 from tui.screens.dialogs import AskLine, Reading
 from tui.widgets.audit_list import PAGE, AuditList
 from tui.widgets.line_list import LineList
 
 T = TypeVar("T")
 _TYPING = 0.25  # seconds without a key before a search starts
-_SHOWN = {"": (), "refused": REFUSED, "allowed": ("allowed", "approved")}
+_SHOWN = {"": (), "refused": REFUSED, "allowed": PASSED}
 
 
 class Audit(DeskScreen):

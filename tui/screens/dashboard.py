@@ -1,4 +1,4 @@
-"""1 Dashboard: is everything fine, what waits for me, what was stopped last."""
+"""1 Dashboard: is everything fine, what waits for me, what was stopped last, and what was let through."""
 
 from __future__ import annotations
 
@@ -18,15 +18,21 @@ from tui.again import Again
 from tui.backend import Desk
 from tui.commands import DASHBOARD, bindings
 from tui.format import Tone, count
+from tui.outcomes import REFUSED, let_through, one_for_each_command
 from tui.screens.base import DeskScreen
 from tui.widgets.line_list import LineList
-from tui.widgets.lists import BlockedList, PluginList, RequestList
+from tui.widgets.lists import DecisionList, PluginList, RequestList
 
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditRow
 
-REFUSED = ("blocked", "held", "denied", "expired", "error")
 _LATEST = 200  # rows that are looked at
+_EMPTY = {
+    "plugins": "No plugins. Add one with: claude-container plugin add git",
+    "waiting": "Nothing waits. Blocked commands that you may let through show up here.",
+    "blocked": "Nothing was blocked yet.",
+    "passed": "Nothing has run yet.",
+}
 
 
 class Dashboard(DeskScreen):
@@ -35,6 +41,7 @@ class Dashboard(DeskScreen):
     CSS_PATH = "../styles/dashboard.tcss"
     BINDINGS: ClassVar = bindings(DASHBOARD)
     AUTO_FOCUS = "#plugins"
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (22, "-high")]  # noqa: RUF012 - Textual's own declaration
 
     def body(self) -> Iterable[Widget]:
         now = self.backend.now
@@ -44,13 +51,18 @@ class Dashboard(DeskScreen):
         yield Static("Waiting for you", id="waiting-title", classes="section", markup=False)
         yield RequestList(now, id="waiting")
         yield Static("Latest blocked", classes="section", markup=False)
-        yield BlockedList(id="blocked")
+        yield DecisionList(id="blocked")
+        yield Static("Latest let through", id="passed-title", classes="section", markup=False)
+        yield DecisionList(id="passed", header=False)
 
     def on_mount(self) -> None:
         self._newest = -1
-        self._fetch_blocked = Again(self, self._look_for_blocked)
+        self._fetch_latest = Again(self, self._look_for_latest)
         self._second = self.set_interval(1.0, self._tick, pause=True)
         self._tell_what_is_empty(self.desk)
+
+    def on_resize(self) -> None:
+        self.show(self.desk)
 
     def show(self, desk: Desk) -> None:
         self._tell_what_is_empty(desk)
@@ -68,16 +80,12 @@ class Dashboard(DeskScreen):
         self._count_down()
         if desk.newest != self._newest:
             self._newest = desk.newest
-            self._fetch_blocked()
+            self._fetch_latest()
 
     def _tell_what_is_empty(self, desk: Desk) -> None:
         missing = "Not connected." if desk.link == "lost" else "Loading …" if desk.status is None else ""
-        plugins, waiting, blocked = (
-            self.query_one(PluginList), self.query_one(RequestList), self.query_one(BlockedList)
-        )  # fmt: skip
-        plugins.empty = missing or "No plugins. Add one with: claude-container plugin add git"
-        waiting.empty = missing or "Nothing waits. Blocked commands that you may let through show up here."
-        blocked.empty = missing or "Nothing was blocked yet."
+        for id_, words in _EMPTY.items():
+            self.query_one(f"#{id_}", LineList).empty = missing or words
 
     # ------------------------------------------------------------ countdown
 
@@ -95,20 +103,23 @@ class Dashboard(DeskScreen):
     def on_screen_suspend(self) -> None:
         self._second.pause()
 
-    # ------------------------------------------------------------ latest blocked
+    # ------------------------------------------------------------ latest decisions
 
-    async def _look_for_blocked(self) -> None:
+    async def _look_for_latest(self) -> None:
+        blocked, passed = self.query_one("#blocked", DecisionList), self.query_one("#passed", DecisionList)
         try:
-            rows = await asyncio.to_thread(self._latest_blocked)
+            refused, through = await asyncio.to_thread(self._latest)
         except ClaudeContainerError as error:
-            self.query_one(BlockedList).empty = f"The audit log cannot be read: {error.message} {error.hint}"
+            blocked.empty = f"The audit log cannot be read: {error.message} {error.hint}"
             return
-        self.query_one(BlockedList).show(rows)
+        blocked.show(refused)
+        passed.show(through)
 
-    def _latest_blocked(self) -> Sequence[AuditRow]:
+    def _latest(self) -> tuple[Sequence[AuditRow], Sequence[AuditRow]]:
         from supervisor.audit.reader import AuditFilter
 
-        return _one_for_each_command(self.backend.latest(AuditFilter(verdicts=REFUSED), _LATEST))
+        refused = self.backend.latest(AuditFilter(verdicts=REFUSED), _LATEST)
+        return one_for_each_command(refused), let_through(self.backend.latest(AuditFilter(), _LATEST))
 
     # ------------------------------------------------------------ plugins
 
@@ -154,11 +165,13 @@ class Dashboard(DeskScreen):
             self.app.push_screen(RequestDetail(request.id))
 
     @on(LineList.Opened, "#blocked")
-    def _open_blocked(self) -> None:
+    @on(LineList.Opened, "#passed")
+    def _open_decision(self, event: LineList.Opened) -> None:
         from tui.prose import row_text
         from tui.screens.dialogs import Reading
 
-        if row := self.query_one(BlockedList).current:
+        decisions = event.sender
+        if isinstance(decisions, DecisionList) and (row := decisions.current):
             self.app.push_screen(Reading(f"Audit row {row.seq}", row_text(row)))
 
     @work(exclusive=True, group="flow")
@@ -170,15 +183,6 @@ class Dashboard(DeskScreen):
     async def action_deny(self) -> None:
         if request := self._request():
             await operations.deny(self, request)
-
-
-def _one_for_each_command(rows: Sequence[AuditRow]) -> list[AuditRow]:
-    """What became of each command: a held one that was denied then has more than one row."""
-    newest: dict[str, AuditRow] = {}
-    for row in rows:
-        if row.event.layer != "approval":
-            newest.setdefault(row.event.command or row.event.id, row)
-    return list(newest.values())
 
 
 def _most_urgent_first(requests: Sequence[Request]) -> list[Request]:

@@ -49,8 +49,8 @@ class PluginList(ItemList[PluginStatus]):
             Cell(*told.policy_state(item)),
             Cell(*told.isolation(item.isolation, running=running)),
             Cell(f"{item.rate:.1f}" if running else "–"),
-            Cell(told.milliseconds(item.p50_ms)),
-            Cell(told.milliseconds(item.p95_ms)),
+            Cell(told.milliseconds(item.p50_ms) if item.p50_ms else "–"),
+            Cell(told.milliseconds(item.p95_ms) if item.p95_ms else "–"),
             Cell(told.short_number(item.commands)),
             Cell(told.short_number(item.blocked), "bad" if item.blocked else "plain"),
             Cell(up),
@@ -65,7 +65,8 @@ class RequestList(ItemList[Request]):
     columns = (
         Column("state", 9, 9),
         Column("left", 5, 8, right=True),
-        Column("command", 24, 9, grow=True),
+        Column("command", 28, 9, grow=True),
+        Column("why", 26, 2, grow=True),
         Column("rule", 20, 5),
         Column("tries", 5, 4, right=True),
         Column("at", 8, 3),
@@ -84,6 +85,7 @@ class RequestList(ItemList[Request]):
             Cell(*told.request_state(item)),
             Cell(told.countdown(item.deadline, self._now()) if waits else "", "warn"),
             Cell(told.command_line(item.plugin, item.args), "strong" if item.state == "open" else "plain"),
+            Cell(printable(item.reasons[0][2]) if item.reasons else "", "muted"),
             Cell(_rules(item), "muted"),
             Cell(str(item.count)),
             Cell(told.clock(item.last), "muted"),
@@ -95,14 +97,21 @@ class RequestList(ItemList[Request]):
         return any(item.state == "open" and item.waiting and item.deadline for item in self.items)
 
 
-class BlockedList(ItemList["AuditRow"]):
+class DecisionList(ItemList["AuditRow"]):
+    """Rows of the audit log in brief. Without `header` it continues a list above it."""
+
     columns = (
         Column("at", 8, 8),
         Column("verdict", 10, 9),
-        Column("command", 30, 9, grow=True),
+        Column("command", 34, 9, grow=True),
+        Column("why", 26, 4, grow=True),
         Column("rule", 20, 6),
         Column("layer", 5, 2),
     )
+
+    def __init__(self, *, id: str | None = None, header: bool = True) -> None:
+        super().__init__(id=id)
+        self.header = header
 
     def key(self, item: AuditRow) -> str:
         return str(item.seq)
@@ -113,6 +122,7 @@ class BlockedList(ItemList["AuditRow"]):
             Cell(told.clock(event.time), "muted"),
             Cell(*told.verdict(event)),
             Cell(told.event_text(event)),
+            Cell(printable(event.reason) if event.args else "", "muted"),
             Cell(printable(event.rule), "muted"),
             Cell(event.layer, "muted"),
         )
