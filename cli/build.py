@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,8 +15,11 @@ from supervisor.containers import AGENT
 from supervisor.home import Home
 from supervisor.images import Images
 from supervisor.policies import PolicyStore
-from supervisor.recipes import Recipe, image_version
+from supervisor.recipes import Recipe
 from supervisor.wrappers import check_tool_name
+
+if TYPE_CHECKING:
+    from supervisor.engine import Engine
 
 pass_home = click.make_pass_decorator(Home)
 
@@ -30,7 +34,7 @@ def build(home: Home, tools: tuple[str, ...], verbose: bool, as_json: bool) -> N
 
     Without TOOL: those of all plugins, and the agent's own (`claude`).
     """
-    with opened_images(home) as images:
+    with opened_images(home) as (_, images):
         wanted = _named(tools) or (*_configured(home), AGENT)
         built = build_missing(images, wanted, verbose=verbose)
         if as_json:
@@ -82,13 +86,13 @@ def build_missing(images: Images, tools: Iterable[str], *, verbose: bool = False
 
 
 @contextmanager
-def opened_images(home: Home) -> Iterator[Images]:
-    """The home's images, by the engine that answers. Raises `EngineAway` when none does."""
+def opened_images(home: Home) -> Iterator[tuple[Engine, Images]]:
+    """The engine that answers, and the home's images there. Raises `EngineAway` when none does."""
     from supervisor import engine
-    from supervisor.image_engine import DockerImages
+    from supervisor.container_images import images_of
 
     found = engine.connect()
     try:
-        yield Images(home, DockerImages(found.api, found.translated), image_version(home))
+        yield found, images_of(home, found)
     finally:
         found.close()

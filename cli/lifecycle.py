@@ -63,7 +63,7 @@ def start(home: Home, workspace: Path, runtime: Wanted, foreground: bool) -> Non
     if chosen.name == "docker" and runtime == "docker":
         from cli.build import build_missing, opened_images
 
-        with opened_images(home) as images:
+        with opened_images(home) as (_, images):
             build_missing(images, tools(home))
     if foreground:
         daemon.run_in_foreground(home, workspace.absolute(), chosen)

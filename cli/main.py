@@ -24,6 +24,7 @@ _COMMANDS = {
     "status": ("cli.lifecycle", "status", "Show the state of every plugin."),
     "logs": ("cli.lifecycle", "logs", "Show a plugin's log."),
     "env": ("cli.lifecycle", "env", "Print shell exports for using the wrappers on this host."),
+    "run": ("cli.run", "run", "Run the agent, or a command, in its container."),
     "lockdown": ("cli.lifecycle", "lockdown", "Refuse every command, until lifted."),
     "tui": ("cli.lifecycle", "tui", "Open the dashboard, cc-tui."),
     "plugin": ("cli.plugin", "plugin", "List, add, remove, restart plugins."),

@@ -17,6 +17,7 @@ from supervisor.containers import LABEL_INSTANCE, LABEL_PLUGIN, Attachment, Cont
 from supervisor.engine_errors import EngineError, NotThere, Taken
 
 LABEL_MADE: Final = "claude-container.made"  # hash of everything that a container was made of
+_NO_LOGS: Final = {"Type": "none"}
 _LOGS: Final = {"Type": "json-file", "Config": {"max-size": "4m", "max-file": "2"}}
 _FRACTION: Final = re.compile(r"\.(\d{1,6})\d*")
 
@@ -76,6 +77,7 @@ class ContainerCalls:
                 image, list(wanted.command), name=wanted.name, hostname=wanted.hostname or None,
                 user=str(wanted.user), environment=dict(wanted.environment), entrypoint=[],
                 working_dir=wanted.working_directory, stop_timeout=wanted.stop_seconds,
+                stdin_open=wanted.stdin, tty=wanted.tty,
                 labels={**wanted.labels, LABEL_MADE: made_of(wanted, image)},
                 host_config=self.api.create_host_config(**host_options(wanted)),
                 networking_config=self._endpoints(first) if first else None,
@@ -179,9 +181,10 @@ def host_options(wanted: Container) -> dict[str, Any]:
             }
             for mount in wanted.mounts
         ],
-        "tmpfs": dict(wanted.tmpfs), "dns": list(wanted.dns) or None, "log_config": _LOGS,
+        "tmpfs": dict(wanted.tmpfs), "dns": list(wanted.dns) or None,
+        "log_config": _LOGS if wanted.logged else _NO_LOGS,
         "network_mode": wanted.networks[0].network.name if wanted.networks else "none",
-        "restart_policy": {"Name": "no"},
+        "restart_policy": {"Name": "no"}, "init": wanted.init,
     }  # fmt: skip
 
 

@@ -45,6 +45,7 @@ REPOSITORY: Final = "claude-container"
 LABEL_HOME: Final = "claude-container.home"
 LABEL_INSTANCE: Final = "claude-container.instance"  # of one home: what is not labelled so is never touched
 LABEL_PLUGIN: Final = "claude-container.plugin"
+LABEL_RUNNER: Final = "claude-container.runner"  # of an agent's container: the process that it belongs to
 AGENT: Final = "claude"
 
 _MIB: Final = 1024 * 1024
@@ -145,6 +146,10 @@ class Container:
     files: int = 16384  # RLIMIT_NOFILE
     locked_bytes: int = 8 * _MIB  # RLIMIT_MEMLOCK, for secrets; not more than rootless engines may give
     stop_seconds: int = 10
+    init: bool = False  # a first process that waits for orphans and passes signals on
+    stdin: bool = False  # kept open for who attaches to it, and closed when they go
+    tty: bool = False
+    logged: bool = True  # whether the engine keeps what it writes
 
 
 TMPFS: Final[dict[str, str]] = {"/tmp": "rw,nosuid,nodev,noexec,size=64m,mode=1777"}  # noqa: S108 -- in the container
@@ -248,11 +253,12 @@ def _attached(instance: str, network: Network | None, *, gateway: bool) -> tuple
 
 
 def of_agent(
-    home: Home, workspace: Path, user: User, version: str, command: tuple[str, ...] = ()
+    home: Home, workspace: Path, user: User, version: str, command: tuple[str, ...] = (), at: str = WORKSPACE
 ) -> Container:
     """The agent's container. What it may know beside (its API key) is the caller's to add.
 
-    Its name is not fixed here: there may be several at once.
+    Its name is not fixed here: there may be several at once. `at` is where the plugins see the workspace: for
+    those that are processes of this machine, where it really is.
     """
     instance = instance_of(home)
     return Container(
@@ -261,20 +267,23 @@ def of_agent(
         command=command,
         user=user,
         mounts=(
-            Mount(str(workspace), WORKSPACE),
+            Mount(str(workspace), at),
             Mount(str(home.cli), WRAPPERS, read_only=True),
             Mount(str(home.sockets), SOCKETS, read_only=True),
         ),
-        labels=labels(home, AGENT),
+        labels=labels(home),
         networks=(Attachment(outer_network(instance)),),
         environment=MappingProxyType(
             {"PATH": f"{WRAPPERS}:{TOOL_PATH}", "LANG": "C.UTF-8", "HOME": AGENT_HOME}
         ),
         tmpfs=MappingProxyType({**_AGENT_TMPFS, AGENT_HOME: f"{_home_options(user)}"}),
         hostname=AGENT,
-        working_directory=WORKSPACE,
+        working_directory=at,
         pids=4096,
         memory_bytes=8192 * _MIB,
+        init=True,
+        stdin=True,
+        logged=False,
     )
 
 

@@ -15,16 +15,18 @@ from supervisor.wrappers import install_client, install_wrapper, is_free_name
 def prepare_home(home: Home) -> list[str]:
     """Make the home ready to start in. Returns what was done, one sentence each.
 
-    Default policies are copied only into a home that has never had a config directory: a policy
-    that the operator removed stays removed. Raises `ClaudeContainerError` when it cannot be done.
+    Default policies are copied only into a home that was never set up, and never over a file that is there: a
+    policy that the operator removed stays removed. Raises `ClaudeContainerError` when it cannot be done.
     """
-    first_time = not home.config.exists()
+    first_time = not home.state.exists()
     home.create()
     done = [f"Set up {home.root}."] if first_time else []
     if install_client(home):
         done.append(f"Installed plugin-client in {home.cli}.")
     if first_time:
         for policy in default_policies():
+            if (home.config / policy.name).exists():
+                continue
             shutil.copyfile(policy, home.config / policy.name)
             done.append(f"Wrote the default policy {home.config / policy.name}.")
     done += [

@@ -1,0 +1,108 @@
+"""run: the agent, or any command, in its container: the workspace, the wrappers, and nothing else of ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import click
+
+from cli import attach
+from cli.build import build_missing, opened_images
+from cli.connection import ask
+from cli.reaper import reaping
+from plugins.base.errors import ClaudeContainerError
+from supervisor.agent_container import AgentContainer, remove_left_over
+from supervisor.container_networks import ContainerNetworks
+from supervisor.containers import AGENT, WORKSPACE, Container, instance_of, labels, of_agent, own_user
+from supervisor.engine import Engine
+from supervisor.home import Home
+from supervisor.status import Status
+
+pass_home = click.make_pass_decorator(Home)
+
+# What Claude Code knows its user by: one of them is needed.
+_KEYS: Final = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+_SETTINGS: Final = (
+    "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "TERM", "COLORTERM", "NO_COLOR", "TZ",
+    "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL",
+)  # fmt: skip
+_UNREAD: Final = 128 + signal.SIGPIPE
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@pass_home
+def run(home: Home, command: tuple[str, ...]) -> int:
+    """Run Claude Code, or COMMAND, in the agent's container.
+
+    It sees the workspace, the wrappers and the plugins' sockets; of this environment the key of Claude Code,
+    git's author and the terminal's settings. Ends with the command's exit status.
+    """
+    state = ask(home, lambda client: client.status())
+    environment = environment_of(os.environ, needs_key=not command)
+    with opened_images(home) as (engine, images):
+        build_missing(images, [AGENT])
+        wanted = of_agent(home, Path(state.workspace), own_user(), images.version, command, _place(state))
+        _prepare(home, engine)
+        return _run(home, engine, replace(wanted, working_directory=_directory(state)), environment)
+
+
+def environment_of(ours: Mapping[str, str], *, needs_key: bool) -> dict[str, str]:
+    """What of our environment the agent gets. Raises `ClaudeContainerError` when it has no key."""
+    if needs_key and not any(ours.get(name) for name in _KEYS):
+        raise ClaudeContainerError(
+            "Claude Code has no key.",
+            hint="Run: export ANTHROPIC_API_KEY=...  (or CLAUDE_CODE_OAUTH_TOKEN, from `claude setup-token`)",
+        )
+    return {name: ours[name] for name in (*_KEYS, *_SETTINGS) if ours.get(name)}
+
+
+def _place(state: Status) -> str:
+    """Where plugins see the workspace, and so where the agent must."""
+    return WORKSPACE if state.runtime == "docker" else state.workspace
+
+
+def _directory(state: Status) -> str:
+    """The directory that is this one, when we are in the workspace, else its top."""
+    try:
+        return str(Path(_place(state)) / Path.cwd().resolve().relative_to(state.workspace))
+    except (ValueError, OSError):
+        return _place(state)
+
+
+def _prepare(home: Home, engine: Engine) -> None:
+    instance = instance_of(home)
+    remove_left_over(engine.api, engine.translated, instance)
+    ContainerNetworks(engine.api, engine.translated, labels(home), options=not engine.podman).outer()
+
+
+def _run(home: Home, engine: Engine, wanted: Container, environment: Mapping[str, str]) -> int:
+    container = AgentContainer.named(engine.api, engine.translated, instance_of(home))
+    tty = attach.is_terminal()
+    with reaping(home, container.name):
+        try:
+            container.create(wanted, wanted.image, tty=tty, environment=environment)
+            return _attached(container, tty=tty)
+        except BrokenPipeError:
+            return _UNREAD
+        finally:
+            container.remove()
+
+
+def _attached(container: AgentContainer, *, tty: bool) -> int:
+    with ExitStack() as stack:
+        stream = stack.enter_context(container.attach())
+        stack.enter_context(attach.passing_signals(container.signal))
+        if tty:
+            stack.enter_context(attach.raw_terminal())
+        container.start()
+        if tty:
+            stack.enter_context(attach.following_size(container.resize))
+        attach.relay(stream, multiplexed=not tty)
+        return container.wait()
