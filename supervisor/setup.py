@@ -18,7 +18,7 @@ def prepare_home(home: Home) -> list[str]:
     Default policies are copied only into a home that was never set up, and never over a file that is there: a
     policy that the operator removed stays removed. Raises `ClaudeContainerError` when it cannot be done.
     """
-    first_time = not home.state.exists()
+    first_time = not (home.config.exists() and home.state.exists())
     home.create()
     done = [f"Set up {home.root}."] if first_time else []
     if install_client(home):

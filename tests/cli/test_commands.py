@@ -94,6 +94,14 @@ def test_init_sets_up_a_home_once(claude: Commands) -> None:
     assert again.out.startswith("Everything is in place")
 
 
+def test_init_keeps_what_was_chosen_before(claude: Commands) -> None:
+    claude.home.state.rmdir()
+    (claude.home.config / "images.toml").write_text("")
+    assert claude("init").status == 0
+    assert claude.home.policy_file("git").is_file()
+    assert (claude.home.config / "images.toml").read_text() == ""
+
+
 def test_init_does_not_bring_back_what_the_operator_removed(claude: Commands) -> None:
     claude("init")
     assert not claude.home.policy_file("git").exists()  # there was a config directory, without it
