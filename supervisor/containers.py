@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Final
 
 from plugins.base.control import StartConfig
+from plugins.git import addresses
 from supervisor.gateways import gateway_of, is_gateway, tool_of
 from supervisor.home import Home
 
@@ -53,6 +54,11 @@ _SUBNET_POOL: Final = ipaddress.IPv4Network("10.213.0.0/16")
 _SUBNET_BITS: Final = 29
 _NO_HOST: Final = "com.docker.network.bridge.inhibit_ipv4"
 _NO_NEIGHBOURS: Final = "com.docker.network.bridge.enable_icc"
+# Nothing of the host is mounted over these.
+_OF_THE_IMAGE: Final = (
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run", "/sbin", "/sys",
+    "/usr", PROGRAM, STATE, WORKSPACE,
+)  # fmt: skip
 _NOWHERE: Final = "127.0.0.1"  # a resolver that nobody runs: no name leaves an inner network
 
 
@@ -200,7 +206,8 @@ def inside(config: StartConfig, network: Network | None) -> StartConfig:
         update={
             "socket": f"{SOCKETS}/{Path(config.socket).name}",
             "control": f"{CONTROL}/{Path(config.control).name}",
-            "workspace": WORKSPACE, "state": STATE, "client": CLIENT, "path": TOOL_PATH,
+            "workspace": WORKSPACE, "alias": _alias(config.workspace),
+            "state": STATE, "client": CLIENT, "path": TOOL_PATH, "origin": _origin(config),
             "gateway": _moved(config.gateway, at), "stream": _moved(config.stream, at),
         }
     )  # fmt: skip
@@ -230,7 +237,7 @@ def of_plugin(
         image=image(tool, version),
         command=(PYTHON, "-P", "-m", config.module, START),
         user=user,
-        mounts=mounts if gateway else (*mounts, *_of_the_agents_side(config, home)),
+        mounts=(*mounts, *(_local_origin(config) if gateway else _of_the_agents_side(config, home))),
         labels=labels(home, config.plugin),
         networks=_attached(instance, network, gateway=gateway),
         environment=MappingProxyType(_ENVIRONMENT),
@@ -241,7 +248,34 @@ def of_plugin(
 
 
 def _of_the_agents_side(config: StartConfig, home: Home) -> tuple[Mount, ...]:
-    return (Mount(config.workspace, WORKSPACE), Mount(str(home.sockets), SOCKETS))
+    alias = _alias(config.workspace)
+    there = (Mount(config.workspace, alias),) if alias else ()
+    return (Mount(config.workspace, WORKSPACE), *there, Mount(str(home.sockets), SOCKETS))
+
+
+def _alias(workspace: str) -> str:
+    """The workspace's own path, for commands typed on the host; "" where it would cover the image."""
+    path = Path(workspace)
+    return "" if any(path.is_relative_to(place) for place in _OF_THE_IMAGE) else workspace
+
+
+def _origin(config: StartConfig) -> str:
+    """The pinned origin; a path on this machine is made absolute."""
+    if not config.origin or addresses.kind(config.origin) is not addresses.Kind.LOCAL:
+        return config.origin
+    return addresses.local_path(config.origin, config.workspace)
+
+
+def _local_origin(config: StartConfig) -> tuple[Mount, ...]:
+    """An origin on this machine's disk, which the gateway alone reaches, under the name that it goes by."""
+    origin = _origin(config)
+    if not origin.startswith("/"):
+        return ()
+    real = addresses.real_path(origin)
+    workspace = Path(config.workspace).resolve()
+    hidden = any(Path(origin).is_relative_to(place) for place in _OF_THE_IMAGE)
+    inside_it = Path(real).is_relative_to(workspace) or workspace.is_relative_to(real)
+    return () if hidden or inside_it or not Path(real).is_dir() else (Mount(real, origin),)
 
 
 def _attached(instance: str, network: Network | None, *, gateway: bool) -> tuple[Attachment, ...]:

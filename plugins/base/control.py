@@ -245,6 +245,7 @@ class StartConfig(BaseModel):
     control: str  # path of the supervisor's control socket
     token: str  # proves this start to the supervisor
     workspace: str  # absolute path, the same for agent and worker
+    alias: str = ""  # another path of the same directory, for commands typed on the host; "": there is none
     state: str  # private directory of this plugin: spool, worker's home and tmp, worker's copy of the shim
     client: str  # path of the plugin-client binary (the worker's shim is a copy)
     path: str  # PATH for the real tool, without the wrappers' directory
@@ -253,3 +254,8 @@ class StartConfig(BaseModel):
     gateway: str = ""  # http://ADDRESS:PORT/CAPABILITY of this plugin's gateway; "": it has none
     stream: str = ""  # ADDRESS:PORT of the gateway's other door
     git_config: dict[str, str] = {}  # chosen keys of the operator's own git configuration (user.name, ...)
+
+    @property
+    def workspaces(self) -> tuple[str, ...]:
+        """Every path that the workspace has here."""
+        return (self.workspace, self.alias) if self.alias else (self.workspace,)

@@ -170,6 +170,7 @@ class Enforcement:
         private.mkdir(mode=0o700, exist_ok=True)
         return SandboxSpec(
             workspace=self._config.workspace,
+            alias=self._config.alias,
             private=os.fspath(private),
             path=self._config.path,
             read=self._plugin.readable_paths(policy) if policy is not None else (),

@@ -89,7 +89,7 @@ class Worker:
 
     def __init__(self, spec: SandboxSpec, process: subprocess.Popen[bytes], sock: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
-        self._roots = (spec.workspace, spec.private)
+        self._roots = tuple(filter(None, (spec.workspace, spec.alias, spec.private)))
         self._process = process
         self._ids = itertools.count(1)
         self._running: dict[int, Running] = {}
@@ -277,7 +277,8 @@ def _gone() -> WorkerError:
 def _resolved(spec: SandboxSpec) -> SandboxSpec:
     """The specification with real paths, against which directories can be compared."""
     workspace, private = (os.path.realpath(path) for path in (spec.workspace, spec.private))
-    return replace(spec, workspace=workspace, private=private)
+    alias = os.path.realpath(spec.alias) if spec.alias else ""
+    return replace(spec, workspace=workspace, private=private, alias=alias)
 
 
 def _launch(link: int, log: int | None) -> subprocess.Popen[bytes]:

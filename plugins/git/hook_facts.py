@@ -26,14 +26,16 @@ _TRUE_HISTORY = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null"}
 _SCISSORS = "# ------------------------ >8 ------------------------"
 
 
-async def operation_of(call: HookCall, started: Operation, look: Lookup, workspace: str) -> GitOperation:
+async def operation_of(
+    call: HookCall, started: Operation, look: Lookup, workspaces: tuple[str, ...]
+) -> GitOperation:
     """The operation that a hook asks about. `started` is the command that runs; its flags still count."""
     base = replace(
         from_argv(started), layer=Layer.HOOK, cwd=call.cwd, hook=call.name, remote="", updates=(),
         commands=(), contacts=(), runs=None, script=None, problem="", files=(), message=None,
     )  # fmt: skip
     if call.name == "pre-push":
-        return await _push(base, call, look, workspace)
+        return await _push(base, call, look, workspaces)
     if call.name in INDEX_HOOKS:
         return replace(base, pushes=(), files=await staged_files(look))
     if call.name in MESSAGE_HOOKS:
@@ -41,12 +43,14 @@ async def operation_of(call: HookCall, started: Operation, look: Lookup, workspa
     return replace(base, pushes=())
 
 
-async def _push(base: GitOperation, call: HookCall, look: Lookup, workspace: str) -> GitOperation:
+async def _push(
+    base: GitOperation, call: HookCall, look: Lookup, workspaces: tuple[str, ...]
+) -> GitOperation:
     if len(call.argv) != 2:
         raise Denied("git called its pre-push hook in a way that is not known here.")
     name, url = call.argv
     facts = Repository(settings=await look.settings(), top=call.cwd)
-    contact = Remotes(look, facts, workspace).contact(name, url, push=True)
+    contact = Remotes(look, facts, workspaces, base.served).contact(name, url, push=True)
     if contact is None:
         contact = Contact(name, url, push=True, problem=f"{printable(url)} cannot be found.")
     updates = await _updates(call.stdin, look)

@@ -48,6 +48,11 @@ class GitOperation(Operation):
     message: str | None = None  # commit-msg: the message, comments removed
 
     @property
+    def served(self) -> str:
+        """An origin on this machine that the gateway reaches, whether or not it can be seen from here."""
+        return self.pinned_path if self.gateway else ""
+
+    @property
     def push_only(self) -> bool:
         """Whether it is one push and nothing else: then the pre-push hook sees all of it."""
         return self.script is None and [command.name for command in self.commands] == ["push"]

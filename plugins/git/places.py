@@ -16,15 +16,17 @@ _VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
 _OPTIONS = ("--git-dir", "--work-tree")
 
 
-def outside(commands: Iterable[GitCommand], environment: Mapping[str, str], cwd: str, workspace: str) -> str:
+def outside(
+    commands: Iterable[GitCommand], environment: Mapping[str, str], cwd: str, workspaces: Iterable[str]
+) -> str:
     """The first place outside, as an absolute path; "" when there is none."""
     places = [os.path.join(cwd, environment[name]) for name in _VARIABLES if environment.get(name)]  # noqa: PTH118
     for command in commands:
         places += _places(command, cwd)
-    if not places or not workspace:
+    homes = [Path(workspace).resolve() for workspace in workspaces if workspace]
+    if not homes:
         return ""
-    home = Path(workspace).resolve()
-    return next((place for place in places if _leads_out(place, home)), "")
+    return next((place for place in places if _leads_out(place, homes)), "")
 
 
 def _places(command: GitCommand, cwd: str) -> Iterator[str]:
@@ -37,10 +39,11 @@ def _places(command: GitCommand, cwd: str) -> Iterator[str]:
             yield os.path.join(base, value)  # noqa: PTH118
 
 
-def _leads_out(place: str, home: Path) -> bool:
+def _leads_out(place: str, homes: Iterable[Path]) -> bool:
     if UNKNOWN in place:  # from a shell alias: only the shell knows
         return False
     try:
-        return not Path(place).resolve().is_relative_to(home)
+        real = Path(place).resolve()
+        return not any(real.is_relative_to(home) for home in homes)
     except (OSError, RuntimeError):  # a loop of links
         return True

@@ -95,8 +95,8 @@ class GitPlugin(Plugin):
 
     async def inspect(self, invocation: Invocation, policy: Policy, run: Runner) -> Operation:
         command = parse(invocation.argv)
-        workspace = self.config.workspace
-        outside = places.outside((command,), invocation.environment, invocation.cwd, workspace)
+        workspaces = self.config.workspaces
+        outside = places.outside((command,), invocation.environment, invocation.cwd, workspaces)
         operation = GitOperation(
             self.tool, Layer.ARGV, invocation.argv, invocation.cwd, outside=outside,
             commands=(command,), runs=command, pinned_url=self._pinned_url, pinned_path=self._pinned_path,
@@ -146,7 +146,7 @@ class GitPlugin(Plugin):
         self, call: HookCall, operation: Operation, policy: Policy, run: Runner
     ) -> Operation:
         look = Lookup(run, call.cwd, self._looking(call.environment))
-        return await hook_facts.operation_of(call, operation, look, self.config.workspace)
+        return await hook_facts.operation_of(call, operation, look, self.config.workspaces)
 
     def _looking(self, caller: Mapping[str, str]) -> dict[str, str]:
         return {**caller, **environment.fixed(self._files)}
@@ -166,7 +166,7 @@ class GitPlugin(Plugin):
             runs=expansion.runs,
             script=expansion.script,
             problem=expansion.problem,
-            outside=places.outside(inner, {}, look.cwd, self.config.workspace),
+            outside=places.outside(inner, {}, look.cwd, self.config.workspaces),
         )
 
     async def _with_remotes(
@@ -181,7 +181,7 @@ class GitPlugin(Plugin):
             inner = command.globals if operation.script is not None else Globals()
             place = replace(look, globals=_together(look.globals, inner))
             facts = await _facts(command, place)
-            remotes = Remotes(place, facts, self.config.workspace)
+            remotes = Remotes(place, facts, self.config.workspaces, operation.served)
             if command.name == "push":
                 push = read_push(command, facts)
                 pushes.append(push)

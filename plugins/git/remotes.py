@@ -21,10 +21,13 @@ _PROGRAM_SETTINGS = ("vcs", "receivepack", "uploadpack")
 class Remotes:
     """Resolves the remotes of one command."""
 
-    def __init__(self, look: Lookup, facts: Repository, workspace: str) -> None:
+    def __init__(
+        self, look: Lookup, facts: Repository, workspaces: tuple[str, ...], served: str = ""
+    ) -> None:
         self._look = look
         self._facts = facts
-        self._workspace = workspace
+        self._workspaces = workspaces
+        self._served = served  # a repository that the gateway reaches, whether or not it can be seen here
 
     async def of_push(self, push: Push) -> list[Contact]:
         return await self._contacts([push.remote], push=True)
@@ -113,9 +116,9 @@ class Remotes:
             return Contact(name, shown, push=push)
         path = addresses.local_path(url, self._facts.top or self._look.cwd)
         real = addresses.real_path(path)
-        if not Path(real).exists():
+        if real != self._served and not Path(real).exists():
             return None
-        return Contact(name, shown, real, push=push, inside=_within(real, self._workspace))
+        return Contact(name, shown, real, push=push, inside=_within(real, self._workspaces))
 
     def _program(self, name: str) -> str:
         """A setting of the remote that names a program, as `git config` names it."""
@@ -171,8 +174,8 @@ def _is_url_key(key: str) -> bool:
     return key.startswith("remote.") and key.endswith(".url")
 
 
-def _within(path: str, directory: str) -> bool:
-    return bool(directory) and Path(path).is_relative_to(Path(directory).resolve())
+def _within(path: str, directories: Iterable[str]) -> bool:
+    return any(each and Path(path).is_relative_to(Path(each).resolve()) for each in directories)
 
 
 def _submodule_path(words: Sequence[str]) -> str:

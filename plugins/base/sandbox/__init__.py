@@ -39,6 +39,7 @@ class SandboxSpec:
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     connect_ports: tuple[int, ...] = ()  # TCP, on any address
+    alias: str = ""  # another path of the workspace itself, where commands may be called, too
 
 
 @dataclass(frozen=True, slots=True)
