@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -93,17 +93,21 @@ class _Connected:
 
 
 class DockerRuntime(Listener):
-    """See `supervisor.runtime.Runtime`. `engine` connects to the engine; it blocks."""
+    """See `supervisor.runtime.Runtime`. `engine` connects to the engine; it blocks.
+
+    `command` is what is run in place of a plugin's module, with the start file as its argument.
+    """
 
     name: Literal["docker"] = "docker"
 
     def __init__(
         self, home: Home, *, engine: Callable[[], Engine] = connect, user: User | None = None,
-        version: str = "",
+        version: str = "", command: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         self._home = home
         self._engine = engine
         self._user = user or containers.own_user()
+        self._command = command
         self._version = version or image_version(home)
         self._instance = containers.instance_of(home)
         self._instances: dict[str, ContainerInstance] = {}
@@ -159,10 +163,10 @@ class DockerRuntime(Listener):
             async with self._network:
                 network = await off_loop(at.networks.inner, tool)
                 await off_loop(at.networks.outer)
-        inner = containers.inside(config, network)
-        return _Wanted(
-            containers.of_plugin(config, self._home, self._user, self._version, network), inner
-        )  # fmt: skip
+        made = containers.of_plugin(config, self._home, self._user, self._version, network)
+        if self._command:
+            made = replace(made, command=(*self._command, containers.START))
+        return _Wanted(made, containers.inside(config, network))
 
     def _write(self, config: StartConfig, inner: StartConfig) -> None:
         record, start = self._home.container_record(config.plugin), self._home.container_start(config.plugin)

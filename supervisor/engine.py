@@ -43,11 +43,12 @@ class Engine:
         """A context in which the SDK's errors become ours."""
         return translated(self.url)
 
-    def ping(self) -> None:
-        """Raises `EngineAway` when it does not answer."""
+    def ping(self, patience: float = 10.0) -> None:
+        """Raises `EngineAway` when it does not answer within so many seconds."""
         with self.translated():
-            _knock(self.url, PATIENCE)
-            self.api.ping()
+            _knock(self.url, patience)
+            with closing(_client(self.url, self.api_version, patience)) as client:
+                client.ping()
 
     def close(self) -> None:
         self.api.close()
@@ -62,19 +63,20 @@ def connect(url: str = "", *, patience: float = PATIENCE) -> Engine:
     with translated(chosen):
         _knock(chosen, patience)
         # Made without a word to the engine: what goes wrong later, goes wrong where it can be closed.
-        asking = docker.APIClient(base_url=chosen, version=_text(_OLDEST), timeout=patience)
-        try:
+        with closing(_client(chosen, _text(_OLDEST), patience)) as asking:
             facts = asking.version(api_version=False)
-        finally:
-            asking.close()
-        spoken = _spoken(chosen, str(facts.get("ApiVersion", "")))
+        spoken = min(_NEWEST, _spoken(chosen, str(facts.get("ApiVersion", ""))))
         return Engine(
             url=chosen,
             version=printable(str(facts.get("Version", "")))[:60],
             api_version=_text(spoken),
             podman="podman" in str(facts.get("Components") or "").lower(),
-            api=docker.APIClient(base_url=chosen, version=_text(min(spoken, _NEWEST)), timeout=patience),
+            api=_client(chosen, _text(spoken), patience),
         )
+
+
+def _client(url: str, version: str, patience: float) -> Any:
+    return docker.APIClient(base_url=url, version=version, timeout=patience)
 
 
 def _knock(url: str, patience: float) -> None:

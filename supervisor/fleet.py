@@ -49,6 +49,7 @@ class Fleet:
         self._hub = hub
         self._tasks = tasks
         self._closing = False
+        self._paused = False
         self._changed = asyncio.Event()
 
     # ------------------------------------------------------------ what is known
@@ -91,8 +92,13 @@ class Fleet:
             self._changed.set()
             self._changed = asyncio.Event()
 
-    def retry(self) -> None:
+    def pause(self) -> None:
+        """Nothing can be started for now: what was tried in vain is not tried again until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
         """Start those at once that wait for their next attempt: what kept them from starting is over."""
+        self._paused = False
         for managed in self.plugins.values():
             if managed.life.process is Process.NONE and managed.life.failures:
                 managed.life = Life(restarts=managed.life.restarts)
@@ -114,10 +120,15 @@ class Fleet:
             held = {*self.files, *self.plugins} if self._closing else self.held
             plan = reconcile.plan(self.files, held, self._lives(), time.monotonic())
             for action in plan.actions:
-                self._carry_out(action)
+                if not self._waits(action):
+                    self._carry_out(action)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(_loop_time(plan.next_at)):
                     await changed.wait()
+
+    def _waits(self, action: reconcile.Action) -> bool:
+        tried = self.plugins[action.plugin].life.failures if action.plugin in self.plugins else 0
+        return self._paused and bool(tried) and isinstance(action, reconcile.Start)
 
     def _lives(self) -> dict[str, Life]:
         return {name: managed.life for name, managed in self.plugins.items()}

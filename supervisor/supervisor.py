@@ -182,7 +182,9 @@ class _Parts:
         """The runtime cannot start plugins for now, or can again."""
         self._hub.warn("runtime", problem)
         if problem is None:
-            self.fleet.retry()
+            self.fleet.resume()
+        else:
+            self.fleet.pause()
 
     async def _measure(self) -> None:
         """Sample CPU and memory of the plugins while an operator is attached."""

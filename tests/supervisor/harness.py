@@ -16,6 +16,7 @@ from supervisor.audit.reader import AuditFilter, AuditReader
 from supervisor.client import Client
 from supervisor.home import Home
 from supervisor.process_runtime import ProcessRuntime
+from supervisor.runtime import Runtime
 from supervisor.status import PluginStatus, Status
 from supervisor.supervisor import Supervisor
 
@@ -42,9 +43,9 @@ def write_policy(home: Home, name: str, extra: str = "") -> None:
 
 
 @asynccontextmanager
-async def supervised(home: Home, workspace: Path) -> AsyncIterator[Client]:
+async def supervised(home: Home, workspace: Path, runtime: Runtime | None = None) -> AsyncIterator[Client]:
     """A supervisor in this event loop, and a client of it. Stopped at the end."""
-    supervisor = Supervisor(home, workspace, ProcessRuntime(home, command=FAKE))
+    supervisor = Supervisor(home, workspace, runtime or ProcessRuntime(home, command=FAKE))
     ready = asyncio.Event()
     running = asyncio.create_task(supervisor.run(ready=ready.set))
     waiting = asyncio.create_task(ready.wait())
@@ -61,9 +62,9 @@ async def supervised(home: Home, workspace: Path) -> AsyncIterator[Client]:
         await running
 
 
-async def status_when(client: Client, condition: Callable[[Status], bool]) -> Status:
+async def status_when(client: Client, condition: Callable[[Status], bool], *, seconds: float = 20) -> Status:
     """The first status that fulfils the condition."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(seconds):
         async for news in client.notifications():
             if news.topic == "status":
                 status = Status.model_validate(news.data)
