@@ -1,7 +1,7 @@
 """A Docker engine of the tests' own, to be killed, stopped, filled up and started again at will.
 
-It has a network namespace of its own: an engine takes the machine's bridges for its own, and `--bridge none` removes
-the docker0 of the engine that runs here anyway.
+It has a network namespace of its own: an engine takes the machine's bridges for its own, and `--bridge none`
+removes the docker0 of the engine that runs here anyway.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class OwnEngine:
                 "--state", f"{here}/containerd", "--config", "/dev/null",
             )  # fmt: skip
         self._process = self._run(
-            "nsenter", f"--net={here}/net", "dockerd", "--containerd", f"{here}/containerd.sock", "--data-root", f"{self.disk}/docker",
-            "--exec-root", f"{here}/exec", "--pidfile", f"{here}/pid", "-H", self.url, "--bridge", "none",
+            "nsenter", f"--net={here}/net", "dockerd", "--containerd", f"{here}/containerd.sock",
+            "--data-root", f"{self.disk}/docker", "--exec-root", f"{here}/exec",
+            "--pidfile", f"{here}/pid", "-H", self.url, "--bridge", "none",
             "--iptables=false", "--ip6tables=false", *(["--live-restore"] if live_restore else []),
         )  # fmt: skip
         self.connect().close()
