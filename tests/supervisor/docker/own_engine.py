@@ -1,7 +1,7 @@
 """A Docker engine of the tests' own, to be killed, stopped, filled up and started again at will.
 
-It has a network namespace of its own: an engine takes the machine's bridges for its own, and `--bridge none`
-removes the docker0 of the engine that runs here anyway.
+It has a network namespace of its own: an engine takes all of a machine's bridges for its own, and one with
+`--bridge none` would remove the bridge of the engine that runs here anyway.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class OwnEngine:
             )  # fmt: skip
         self._process = self._run(
             "nsenter", f"--net={here}/net", "dockerd", "--containerd", f"{here}/containerd.sock",
-            "--data-root", f"{self.disk}/docker", "--exec-root", f"{here}/exec",
-            "--pidfile", f"{here}/pid", "-H", self.url, "--bridge", "none",
-            "--iptables=false", "--ip6tables=false", *(["--live-restore"] if live_restore else []),
+            "--data-root", f"{self.disk}/docker", "--exec-root", f"{here}/exec", "--pidfile", f"{here}/pid",
+            "-H", self.url, "--bridge", "none", "--iptables=false", "--ip6tables=false",
+            *(["--live-restore"] if live_restore else []),
         )  # fmt: skip
         self.connect().close()
 
@@ -127,13 +127,9 @@ def own_engine() -> Iterator[OwnEngine]:
     directory = Path(tempfile.mkdtemp(prefix="cc-engine-"))
     engine = OwnEngine(directory)
     engine.disk.mkdir()
-    _make_network_namespace(directory / "net")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", str(engine.disk)], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("a disk for an engine of one's own cannot be mounted")
     try:
+        _make_network_namespace(directory / "net")
+        _mount_disk(engine.disk)
         yield engine
     finally:
         engine.close()
@@ -142,10 +138,18 @@ def own_engine() -> Iterator[OwnEngine]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def _mount_disk(at: Path) -> None:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", str(at)]
+    if subprocess.run(command, check=False).returncode:
+        pytest.skip("a disk for an engine of one's own cannot be mounted")
+
+
 def _make_network_namespace(handle: Path) -> None:
     """One that lasts for as long as the handle is mounted."""
     handle.touch()
-    subprocess.run(["unshare", f"--net={handle}", "ip", "link", "set", "lo", "up"], check=True)
+    command = ["unshare", f"--net={handle}", "ip", "link", "set", "lo", "up"]
+    if subprocess.run(command, check=False).returncode:
+        pytest.skip("a network namespace for an engine of one's own cannot be made")
 
 
 def _mounts_below(directory: Path) -> list[str]:
