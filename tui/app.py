@@ -63,7 +63,7 @@ class DeskApp(App[None]):
         self.feed = Feed(self, backend, on_ready)
 
     def on_mount(self) -> None:
-        self.run_worker(self.feed.run(), name="feed", group="feed")
+        self.call_after_refresh(lambda: self.run_worker(self.feed.run(), name="feed", group="feed"))
         # Told to end, or the terminal is gone: what was started is ended all the same.
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGHUP):

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from supervisor.status import PluginStatus, Request, Status
-
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditFilter, AuditRow
     from supervisor.policies import PolicyEdit
+    from supervisor.status import PluginStatus, Request, Status
 
 Link = Literal["connecting", "starting", "connected", "lost"]
 

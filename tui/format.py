@@ -7,11 +7,13 @@ agent leaves here printable and on one line.
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from plugins.base.control import AuditEvent, Isolation
 from plugins.base.text import printable
-from supervisor.status import PluginStatus, Request
+
+if TYPE_CHECKING:
+    from plugins.base.control import AuditEvent, Isolation
+    from supervisor.status import PluginStatus, Request
 
 Tone = Literal["plain", "muted", "strong", "good", "warn", "bad", "accent"]
 Told = tuple[str, Tone]

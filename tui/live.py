@@ -9,25 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor.client import Client, NotRunning
 from supervisor.home import Home
-from supervisor.status import Request, Status
 from tui.backend import Desk
 from tui.home_files import HomeFiles
 
 if TYPE_CHECKING:
+    from supervisor.client import Client
     from supervisor.daemon import EmbeddedSupervisor
     from supervisor.policies import PolicyEdit
 
 _RETRY = 2.0  # seconds between attempts to attach again
-_BATCH = 0.1  # seconds in which notifications are taken together
-_MOST_DETAILS = 20  # requests whose details are fetched at once
 
 
 class LiveBackend(HomeFiles):
@@ -51,6 +47,9 @@ class LiveBackend(HomeFiles):
             self._desk = replace(self._desk, **changes)
             tell(self._desk)
 
+        await asyncio.to_thread(_load)
+        from tui.following import Following
+
         try:
             client = await self._attach_or_start(told)
         except OSError as error:
@@ -59,13 +58,15 @@ class LiveBackend(HomeFiles):
             self._client = client
             try:
                 told(newest=await asyncio.to_thread(self.newest_row))
-                await _Following(client, told).run()
+                await Following(client, told).run()
             finally:
                 self._client = None
                 await client.close()
             client = await self._attach_again(told)
 
     async def _attach_or_start(self, told: Callable[..., None]) -> Client:
+        from supervisor.client import Client, NotRunning
+
         try:
             return await Client.connect(self._home, operator=True)
         except NotRunning:
@@ -74,7 +75,6 @@ class LiveBackend(HomeFiles):
             return await Client.connect(self._home, operator=True)
 
     def _start(self) -> None:
-        # Imported here: what is not needed for the first paint comes after it.
         from supervisor.daemon import EmbeddedSupervisor
         from supervisor.setup import prepare_home
 
@@ -85,6 +85,8 @@ class LiveBackend(HomeFiles):
         self.embedded = True
 
     async def _attach_again(self, told: Callable[..., None]) -> Client:
+        from supervisor.client import Client
+
         while True:
             try:
                 return await Client.connect(self._home, operator=True)
@@ -141,81 +143,6 @@ class LiveBackend(HomeFiles):
         return await self._connected().save_policy(plugin, text, base)
 
 
-class _Following:
-    """One connection's life: notifications in, states out, several notifications taken together."""
-
-    def __init__(self, client: Client, told: Callable[..., None]) -> None:
-        self._client = client
-        self._told = told
-        self._changes: dict[str, Any] = {}
-        self._ask_requests = True
-        self._policy_changes = 0
-        self._details: dict[str, str] = {}  # of open requests; they never change
-        self._wake = asyncio.Event()
-
-    async def run(self) -> None:
-        """Return when the connection has ended."""
-        async with asyncio.TaskGroup() as group:
-            listening = group.create_task(self._listen())
-            try:
-                self._changes = {"link": "connected", "problem": "", "status": await self._client.status()}
-                await self._tell_until_done(listening)
-            except (ClaudeContainerError, OSError):
-                pass  # the connection is gone, which is what ends the run; the caller tells
-            finally:
-                listening.cancel()
-
-    async def _tell_until_done(self, listening: asyncio.Task[None]) -> None:
-        while not listening.done():
-            if self._ask_requests:
-                self._ask_requests = False
-                await self._take_requests()
-            changes, self._changes = self._changes, {}
-            self._told(**changes)
-            await self._wake.wait()
-            await asyncio.sleep(_BATCH)
-            self._wake.clear()
-
-    async def _take_requests(self) -> None:
-        try:
-            self._changes["requests"] = await self._requests()
-        except NotRunning:
-            raise
-        except ClaudeContainerError as error:  # such as a full disk: the rest is worth telling all the same
-            self._ask_requests = True  # with the next notification
-            self._changes["problem"] = error.message
-        else:
-            self._changes["problem"] = ""
-
-    async def _requests(self) -> tuple[Request, ...]:
-        """All requests; the open ones with their details, which a list does not bring along."""
-        listed = await self._client.requests()
-        kept = {request.id for request in listed if request.state == "open"}
-        self._details = {id_: text for id_, text in self._details.items() if id_ in kept}
-        for id_ in list(kept - self._details.keys())[:_MOST_DETAILS]:
-            self._details[id_] = (await self._client.request(id_)).details
-        return tuple(
-            request.model_copy(update={"details": self._details.get(request.id, "")}) for request in listed
-        )
-
-    async def _listen(self) -> None:
-        try:
-            async with aclosing(self._client.notifications()) as notifications:
-                async for notification in notifications:
-                    self._take(notification.topic, notification.data)
-                    self._wake.set()
-        except (ClaudeContainerError, OSError):
-            pass  # as a clean end: the connection is gone
-        finally:
-            self._wake.set()
-
-    def _take(self, topic: str, data: Any) -> None:
-        if topic == "status":
-            self._changes["status"] = Status.model_validate(data)
-        elif topic == "requests":
-            self._ask_requests = True
-        elif topic == "audit":
-            self._changes["newest"] = int(data["newest"])
-        elif topic == "policy":
-            self._policy_changes += 1
-            self._changes["policy_changes"] = self._policy_changes
+def _load() -> None:
+    """Import what is not needed for the first paint, and takes as long as that."""
+    import tui.following  # noqa: F401

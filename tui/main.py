@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.refusal import error_text
 from supervisor.home import Home
 
 
@@ -81,4 +80,6 @@ def run(home: Home, workspace: Path, *, on_ready: Callable[[], None] | None = No
 
 
 def _complain(error: ClaudeContainerError) -> None:
+    from plugins.base.refusal import error_text
+
     sys.stderr.write(error_text(error.message, error.hint))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.text import printable
-from supervisor.status import PluginStatus, Request
 from tui.format import command_line, count
 from tui.screens.dialogs import AskLine, Choice, Question, confirmation
 
 if TYPE_CHECKING:
     from supervisor.policies import PolicyEdit
+    from supervisor.status import PluginStatus, Request
     from tui.screens.base import DeskScreen
 
 _MINUTES = 30

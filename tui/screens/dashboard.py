@@ -12,7 +12,6 @@ from textual.widgets import Static
 
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.text import printable
-from supervisor.status import PluginStatus, Request
 from tui import operations
 from tui.again import Again
 from tui.backend import Desk
@@ -25,6 +24,7 @@ from tui.widgets.lists import DecisionList, PluginList, RequestList
 
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditRow
+    from supervisor.status import PluginStatus, Request
 
 _LATEST = 200  # rows that are looked at
 _EMPTY = {

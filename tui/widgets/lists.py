@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from plugins.base.text import printable
-from supervisor.status import PluginStatus, Request
 from tui import format as told
 from tui.widgets.columns import Cell, Column
 from tui.widgets.item_list import ItemList
 
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditRow
+    from supervisor.status import PluginStatus, Request
 
 
-class PluginList(ItemList[PluginStatus]):
+class PluginList(ItemList["PluginStatus"]):
     resting = True
     columns = (
         Column("plugin", 11, 9),
@@ -60,7 +60,7 @@ class PluginList(ItemList[PluginStatus]):
         )
 
 
-class RequestList(ItemList[Request]):
+class RequestList(ItemList["Request"]):
     resting = True
     columns = (
         Column("state", 9, 9),

@@ -30,7 +30,7 @@ async def describe(
     for update in updates:
         parts.append(f"{update.ref}: {_kind(update)}")
         if not update.deletes:
-            parts.append(await _arriving(update, objects, parents))
+            parts.append(await _arriving(upstream, update, objects, parents, histories, object_format))
         if update.deletes or update.rewrites:
             parts.append(await _lost(upstream, update, parents, histories, object_format))
         if not update.deletes:
@@ -47,29 +47,55 @@ def _kind(update: RefUpdate) -> str:
     return f"{update.old[:12]} -> {update.new[:12]}, {kind}"
 
 
-async def _arriving(update: RefUpdate, objects: Repository, parents: Parents) -> str:
-    new = _between(update.new, update.old, parents)
-    if not new:
-        return "No new commits: the remote has all of them."
-    # Not `show`: it wants the parents too, and the last one is on the remote alone.
-    lines = await _said(objects, "log", "--no-walk=unsorted", "--no-patch", _LINE, *new[:_MOST_COMMITS])
-    more = f"\n... and {len(new) - _MOST_COMMITS} more" if len(new) > _MOST_COMMITS else ""
-    return f"Commits that would arrive ({len(new)}):\n{lines.rstrip()}{more}"
+async def _arriving(
+    upstream: Upstream, update: RefUpdate, objects: Repository, parents: Parents,
+    histories: Histories, object_format: str,
+) -> str:  # fmt: skip
+    """The commits that the ref would gain: those that were sent, and those of the remote's other branches."""
+    new, ends = _between(update.new, update.old, parents)
+    said = ""
+    if new:
+        # Not `show`: it wants the parents too, and the last one is on the remote alone.
+        lines = await _said(objects, "log", "--no-walk=unsorted", "--no-patch", _LINE, *new[:_MOST_COMMITS])
+        more = f"\n... and {len(new) - _MOST_COMMITS} more" if len(new) > _MOST_COMMITS else ""
+        said = f"Commits that would arrive ({len(new)}):\n{lines.rstrip()}{more}"
+    elsewhere = (
+        "" if update.creates else await _elsewhere(upstream, update.old, ends, histories, object_format)
+    )
+    return "\n".join(filter(None, (said, elsewhere))) or "No commit would arrive: the remote has all of them."
 
 
-def _between(new: str, old: str, parents: Parents) -> list[str]:
-    """The known commits from `new` back to `old` or to where knowledge ends, newest first."""
+def _between(new: str, old: str, parents: Parents) -> tuple[list[str], list[str]]:
+    """The known commits from `new` back to `old`, newest first, and the ones where knowledge ends."""
     found: list[str] = []
+    ends: list[str] = []
     seen, todo = {new, old}, [new] if new != old else []
     while todo:
         commit = todo.pop(0)
         if commit not in parents:
+            ends.append(commit)
             continue
         found.append(commit)
         fresh = [parent for parent in parents[commit] if parent not in seen]
         seen.update(fresh)
         todo.extend(fresh)
-    return found
+    return found, ends
+
+
+async def _elsewhere(
+    upstream: Upstream, old: str, ends: Sequence[str], histories: Histories, object_format: str
+) -> str:
+    """What the remote has already, but not on this ref."""
+    if not ends:
+        return ""
+    try:
+        await histories.learn(upstream, [old, *ends], object_format)
+        async with histories.of(upstream, object_format) as known:
+            text = await known.git("log", f"--max-count={_MOST_COMMITS}", _LINE, *ends, "--not", old)
+    except Denied as error:
+        return f"Commits from the remote's other branches: not known ({error.message})"
+    lines = text.decode("utf-8", "replace").rstrip()
+    return f"Commits that would arrive from the remote's other branches:\n{lines}" if lines else ""
 
 
 async def _lost(
