@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.tui.desk import Driver, open_desk
 from tests.tui.fake import FakeBackend, FakeMatches, row
 from tui.home_files import LogMatches
 from tui.widgets.audit_list import AuditList
+from tui.widgets.columns import Cell
 
 _MILLION = 1_000_000
 
@@ -148,6 +148,7 @@ async def test_an_answer_to_an_older_question_is_dropped(monkeypatch: pytest.Mon
 
 
 # ---------------------------------------------------------------- a million rows
+# Their log is made once, which takes a while on a busy machine.
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +163,7 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for name in columns
         ]
         connection.execute("DROP INDEX IF EXISTS event_command")
+        connection.execute("PRAGMA synchronous = OFF")
         connection.execute(
             "WITH RECURSIVE counter(number) AS (SELECT 2 UNION ALL SELECT number + 1 FROM counter LIMIT ?)"
             f" INSERT INTO event ({', '.join(columns)}) SELECT {', '.join(values)} FROM counter, event"
@@ -208,6 +210,8 @@ class Recording:
         return self._matches.rows(first, limit)
 
 
+@pytest.mark.xdist_group("million-rows")
+@pytest.mark.timeout(300)
 async def test_a_million_rows_are_read_a_page_at_a_time_and_forgotten_again(million: Path) -> None:
     backend = MillionBackend(million)
     async with open_desk(backend) as desk:
@@ -224,14 +228,21 @@ async def test_a_million_rows_are_read_a_page_at_a_time_and_forgotten_again(mill
     await backend.close()
 
 
-async def test_drawing_a_view_of_a_million_rows_takes_no_time(million: Path) -> None:
+@pytest.mark.xdist_group("million-rows")
+@pytest.mark.timeout(300)
+async def test_only_the_rows_in_view_are_drawn(million: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = MillionBackend(million)
     async with open_desk(backend) as desk:
         await open_audit(desk)
         rows = rows_of(desk)
-        start = time.perf_counter()
+        drawn: list[int] = []
+
+        def cells(index: int) -> tuple[Cell, ...]:
+            drawn.append(index)
+            return (Cell("here"),)
+
+        monkeypatch.setattr(rows, "cells", cells)
         for y in range(rows.size.height):
             rows.render_line(y)
-        # Far above what it takes, far below what drawing a million would.
-        assert time.perf_counter() - start < 0.5
+        assert len(drawn) == rows.size.height - 1, "one line is the header"
     await backend.close()
