@@ -36,8 +36,10 @@ def callers(passed: Mapping[str, str], files: PrivateFiles) -> dict[str, str]:
         if kept.get(name, "").startswith(f"{files.root}/"):
             del kept[name]
     if "GIT_CONFIG_PARAMETERS" in kept:
-        ours = f"'{HOOKS_PATH}'='{files.hooks}'"
-        rest = kept["GIT_CONFIG_PARAMETERS"].replace(ours, "").strip()
+        rest = kept["GIT_CONFIG_PARAMETERS"]
+        for directory in files.all_hooks:
+            rest = rest.replace(f"'{HOOKS_PATH}'='{directory}'", "")
+        rest = rest.strip()
         kept["GIT_CONFIG_PARAMETERS"] = rest
         if not rest:
             del kept["GIT_CONFIG_PARAMETERS"]

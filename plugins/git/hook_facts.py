@@ -13,9 +13,8 @@ from plugins.git.lookup import Lookup, text
 from plugins.git.operation import Contact, File, GitOperation, from_argv
 from plugins.git.push import Push, Repository
 from plugins.git.remotes import Remotes
+from plugins.git.subcommands import INDEX_HOOKS, MESSAGE_HOOKS
 
-INDEX_HOOKS = ("pre-commit", "pre-merge-commit", "pre-applypatch")
-MESSAGE_HOOKS = ("commit-msg", "applypatch-msg")
 JUDGED_HOOKS = ("pre-push", *INDEX_HOOKS, *MESSAGE_HOOKS)
 
 _MOST_REFS = 20_000

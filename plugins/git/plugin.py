@@ -21,11 +21,20 @@ from plugins.git.aliases import expand, nested
 from plugins.git.commandline import GitCommand, Globals, parse
 from plugins.git.lookup import Lookup
 from plugins.git.operation import Contact, GitOperation
-from plugins.git.private import PrivateFiles
+from plugins.git.own_hooks import OwnHooks, own_hooks
+from plugins.git.private import HOOKS, PrivateFiles
 from plugins.git.push import Repository, names_to_look_up, read_push
 from plugins.git.remotes import Remotes
 from plugins.git.rerouting import Rerouting
-from plugins.git.subcommands import HOOKLESS, KNOWN, NO_VERIFY, PAST_THE_RULES, REMOTE_USERS
+from plugins.git.subcommands import (
+    HOOKLESS,
+    INDEX_HOOKS,
+    KNOWN,
+    MESSAGE_HOOKS,
+    NO_VERIFY,
+    PAST_THE_RULES,
+    REMOTE_USERS,
+)
 
 if TYPE_CHECKING:
     from plugins.base.control import StartConfig
@@ -208,7 +217,7 @@ class GitPlugin(Plugin):
         elif runs.name not in self._own:  # not git's own and no alias: git says so, and guesses nothing
             front += ["-c", "help.autoCorrect=never"]
         if runs.name and runs.name not in HOOKLESS:
-            front += ["-c", f"{environment.HOOKS_PATH}={self._files.hooks}"]
+            front += ["-c", f"{environment.HOOKS_PATH}={self._hooks(runs, script, invocation, policy)}"]
         strips = script is None and runs.name in NO_VERIFY
         arguments = runs.without("verify") if strips else runs.arguments
         ours = environment.for_command(runs, invocation.environment, self._files, self._unchecked(policy))
@@ -218,13 +227,21 @@ class GitPlugin(Plugin):
         words = (runs.name, *arguments) if runs.name else ()
         return Command(("git", *front, *words), ours)
 
+    def _hooks(self, runs: GitCommand, script: str | None, invocation: Invocation, policy: Policy) -> str:
+        """The directory of hooks for a command: with no more than it needs."""
+        own = OwnHooks.ANY
+        if script is None:
+            workspace = self.config.workspace
+            own = own_hooks(runs, invocation.environment, invocation.cwd, workspace, frozenset(HOOKS))
+        return self._files.hooks_for(own, self._unchecked(policy))
+
     def _unchecked(self, policy: Policy) -> tuple[str, ...]:
         """Hooks that need not ask, because no rule is about them."""
         own = policy.rules
         if not isinstance(own, rules.GitRules):
             return ()
-        files = () if own.max_file_bytes or own.forbidden_paths else hook_facts.INDEX_HOOKS
-        messages = () if own.commit_message_pattern else hook_facts.MESSAGE_HOOKS
+        files = () if own.max_file_bytes or own.forbidden_paths else INDEX_HOOKS
+        messages = () if own.commit_message_pattern else MESSAGE_HOOKS
         return (*files, *messages)
 
     # ------------------------------------------------------------ telling

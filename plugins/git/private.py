@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.git.own_hooks import FREQUENT, OwnHooks
+from plugins.git.subcommands import INDEX_HOOKS, MESSAGE_HOOKS
 
 _DATA = Path(__file__).parent / "hooks"
 _SCRIPTS = {"editor": "editor", "sequence-editor": "editor", "pager": "pager"}
@@ -24,6 +26,14 @@ HOOKS = (
     "pre-push", "pre-auto-gc", "post-rewrite", "reference-transaction", "post-index-change",
     "sendemail-validate",
 )  # fmt: skip
+_COMMIT_HOOKS = (*INDEX_HOOKS, *MESSAGE_HOOKS)
+# Directories of hooks, for core.hooksPath.
+_DIRECTORIES = {
+    "hooks": HOOKS,
+    "usual-hooks": tuple(name for name in HOOKS if name not in FREQUENT),
+    "policy-hooks": ("pre-push", *_COMMIT_HOOKS),
+    "push-hooks": ("pre-push",),
+}
 _KEY = re.compile(r"([A-Za-z][A-Za-z0-9-]*)(?:\.(.+))?\.([A-Za-z][A-Za-z0-9-]*)", re.DOTALL)
 
 
@@ -36,6 +46,19 @@ class PrivateFiles:
     @property
     def hooks(self) -> str:
         return f"{self.root}/hooks"
+
+    def hooks_for(self, own: OwnHooks, unchecked: Collection[str]) -> str:
+        """The directory with no more hooks than needed: the policy's, and what leads to own ones."""
+        if own is OwnHooks.ANY:
+            return self.hooks
+        if own is OwnHooks.USUAL:
+            return f"{self.root}/usual-hooks"
+        return f"{self.root}/{'push-hooks' if set(_COMMIT_HOOKS) <= set(unchecked) else 'policy-hooks'}"
+
+    @property
+    def all_hooks(self) -> tuple[str, ...]:
+        """Every such directory."""
+        return tuple(f"{self.root}/{name}" for name in _DIRECTORIES)
 
     @property
     def configuration(self) -> str:
@@ -62,15 +85,16 @@ class PrivateFiles:
     def _install(self, client: str, settings: Mapping[str, str]) -> None:
         if self.root.exists():
             shutil.rmtree(self.root)
-        for directory in (self.root, self.root / "hooks", self.root / "bin"):
+        for directory in (self.root, *map(Path, self.all_hooks), self.root / "bin"):
             directory.mkdir(parents=True, mode=0o755)
         if client:
             shutil.copyfile(client, self.shim)
             Path(self.shim).chmod(0o755)
         Path(self.configuration).write_text(configuration(settings), encoding="utf-8")
         self._write_script("dispatch", self.root / "dispatch")
-        for name in HOOKS:
-            (self.root / "hooks" / name).symlink_to("../dispatch")
+        for group, names in _DIRECTORIES.items():
+            for name in names:
+                (self.root / group / name).symlink_to("../dispatch")
         for name, source in _SCRIPTS.items():
             self._write_script(source, Path(self.script(name)))
 

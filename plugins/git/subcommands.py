@@ -43,6 +43,10 @@ KNOWN = LOCAL | REMOTE_USERS | PAST_THE_RULES
 # Subcommands that run no hook and may be asked where hooks are: they see the caller's configuration as it is.
 HOOKLESS = words("rev-parse config var version help check-ref-format stripspace")
 
+# Hooks that rules about commits are asked by: for what the index holds, and for the message.
+INDEX_HOOKS = ("pre-commit", "pre-merge-commit", "pre-applypatch")
+MESSAGE_HOOKS = ("commit-msg", "applypatch-msg")
+
 # For each subcommand with --no-verify: the hooks that it skips (its manual page).
 NO_VERIFY = {
     "push": "pre-push",
