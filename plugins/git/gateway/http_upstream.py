@@ -20,6 +20,7 @@ _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _AGENT: Final = "git/claude-container"
 _CHUNK: Final = 1 << 18
+_MOST_MOVED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,13 @@ class HttpUpstream:
     """A repository given by its URL, without userinfo."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, *, authorize: Authorize, allowed: Allowed
-    ) -> None:
+        self, session: aiohttp.ClientSession, url: str, *, authorize: Authorize, allowed: Allowed,
+        moved: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """`moved`: where repositories were last redirected to, for requests that carry data."""
         self.url = url
+        self._asked = url
+        self._moved = {} if moved is None else moved
         self._session = session
         self._authorize = authorize
         self._allowed = allowed
@@ -51,6 +56,7 @@ class HttpUpstream:
         for _ in range(_MAX_REDIRECTS + 1):
             async with self._open("GET", suffix, protocol) as response:
                 if response.status not in _REDIRECTS:
+                    self._remember()
                     self._check(response, f"application/x-{service}-advertisement")
                     yield response.content.iter_chunked(_CHUNK)
                     return
@@ -59,6 +65,7 @@ class HttpUpstream:
 
     @asynccontextmanager
     async def request(self, service: str, body: Body, protocol: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        self._go_where_it_moved()
         async with self._open("POST", f"/{service}", protocol, body, service) as response:
             if response.status in _REDIRECTS:
                 raise UpstreamError(f"{self.url} redirects a request that carries data; it is not followed.")
@@ -88,9 +95,12 @@ class HttpUpstream:
 
     def _follow(self, response: aiohttp.ClientResponse, suffix: str) -> None:
         """Go on at the place that a redirect names, if it is a repository that policy allows."""
-        target = urljoin(str(response.url), response.headers.get("Location", ""))
-        base = target.removesuffix(suffix)
-        parts = urlsplit(base)
+        try:
+            target = urljoin(str(response.url), response.headers.get("Location", ""))
+            base = target.removesuffix(suffix)
+            parts = urlsplit(base)
+        except ValueError:
+            raise UpstreamError(f"{self.url} redirects to something that is not a URL.") from None
         if base == target or parts.scheme not in ("https", "http") or "@" in parts.netloc:
             raise UpstreamError(f"{self.url} redirects to something that is not a repository.")
         if urlsplit(self.url).scheme == "https" and parts.scheme != "https":
@@ -100,6 +110,19 @@ class HttpUpstream:
                 f"{self.url} redirects to {redact(base)}, which the policy's remotes do not allow."
             )
         self.url = base
+
+    def _remember(self) -> None:
+        """Where the repository was found: a client asks for it by its old name with each request."""
+        self._moved.pop(self._asked, None)
+        if self.url != self._asked:
+            if len(self._moved) >= _MOST_MOVED:
+                self._moved.clear()
+            self._moved[self._asked] = self.url
+
+    def _go_where_it_moved(self) -> None:
+        place = self._moved.get(self._asked, "")
+        if place and self.url == self._asked and self._allowed(place):
+            self.url = place
 
     def _check(self, response: aiohttp.ClientResponse, content_type: str) -> None:
         if response.status in (401, 403):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,7 @@ class AllowedRemotes:
     secrets: Mapping[str, Secret]
     session: aiohttp.ClientSession
     home: Path
+    moved: dict[str, str] = field(default_factory=dict)  # what redirects said, by what was asked for
 
     def for_fetch(self, scheme: str, rest: str) -> Upstream:
         """The remote to fetch from. Raises `Denied` when policy does not allow it.
@@ -71,7 +72,7 @@ class AllowedRemotes:
         suffix = ".git" if rest.endswith(".git") else ""
         return HttpUpstream(
             self.session, f"{url}{suffix}", authorize=self._authorization,
-            allowed=lambda text: self._allows(allowed, text),
+            allowed=lambda text: self._allows(allowed, text), moved=self.moved,
         )  # fmt: skip
 
     def _pinned(self) -> str:
