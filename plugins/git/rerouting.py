@@ -57,6 +57,8 @@ class Rerouting:
             "GIT_SSH_VARIANT": "ssh",
             "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",
             "CLAUDE_CONTAINER_GATEWAY": self.gateway,
+            # The server of large files is none of the remotes: their pointers are checked out as they are.
+            "GIT_LFS_SKIP_SMUDGE": "1",
             "CLAUDE_CONTAINER_STREAM": self.stream,
             "CLAUDE_CONTAINER_COMMAND": command,
         }
