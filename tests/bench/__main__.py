@@ -14,7 +14,8 @@ from supervisor import daemon
 from supervisor.home import Home
 from supervisor.setup import prepare_home
 from tests.bench.project import make_project
-from tests.bench.scenarios import SCENARIOS, Bench, Row
+from tests.bench.rows import Row
+from tests.bench.scenarios import SCENARIOS, Bench
 
 REPORT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 

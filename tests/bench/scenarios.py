@@ -21,22 +21,14 @@ from supervisor.audit.reader import AuditFilter, AuditReader
 from supervisor.audit.store import AuditStore
 from supervisor.client import Client
 from supervisor.home import Home
+from tests.bench.gateway import gateway
 from tests.bench.harness import Program, all_at_once, interleave, percentile
+from tests.bench.rows import Row
 from tests.bench.terminal import cpu_seconds, first_paint, resident_bytes
 
 _AT_ONCE = 64
 _EVENTS = 100_000
 _ROWS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table: what, measured, the budget, and whether it is met (None: no budget)."""
-
-    what: str
-    measured: str
-    budget: str
-    met: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,4 +240,4 @@ def _null() -> Iterator[int]:
         os.close(descriptor)
 
 
-SCENARIOS = (latency, streaming, concurrency, reload, audit_ingest, audit_paging, dashboard)
+SCENARIOS = (latency, streaming, concurrency, reload, audit_ingest, audit_paging, dashboard, gateway)
