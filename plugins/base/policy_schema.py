@@ -108,6 +108,7 @@ class Approvals(Section):
 class Limits(Section):
     timeout_seconds: float = Field(default=300, ge=0.1, le=86400)
     max_output_bytes: int = Field(default=1024 * 1024, ge=1024, le=8 * 1024 * 1024)
+    max_pack_bytes: int = Field(default=2 << 30, ge=1024, le=1 << 40)  # what one push may hold
 
 
 class Access(Section):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Protocol
 
 from plugins.base.asking import Asking, Blocked, Ruling, describe
@@ -19,9 +20,11 @@ from plugins.base.text import printable
 from plugins.git import patterns, rules
 from plugins.git.gateway.backup import Backups
 from plugins.git.gateway.details import describe as describe_push
+from plugins.git.gateway.forwards import Forwards, Note, settled
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.push import Judged, Send, Settled
 from plugins.git.gateway.receive_pack import Refusal
+from plugins.git.gateway.reminder import reminding
 from plugins.git.operation import GitOperation
 from plugins.git.refusal import label
 from plugins.git.urls import parse_url
@@ -49,10 +52,13 @@ class Desk(Protocol):
     @property
     def counters(self) -> Counters: ...
 
+    @property
+    def forwards(self) -> Forwards: ...
+
     def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WireJudge:
     """The judge of one push."""
 
@@ -61,6 +67,7 @@ class WireJudge:
     command: str  # id of the command that it came from, as the caller says
     histories: Histories
     backups: Backups
+    _note: Path | None = None
 
     def decide(self, push: Judged) -> Decision:
         policy = self.desk.policy
@@ -93,12 +100,13 @@ class WireJudge:
         """Hold the push until the operator answers, or not."""
 
         async def say(text: str) -> None:
-            await remark(text.encode())
+            await remark(text.removeprefix("remote: ").encode())  # git puts that before it itself
 
         blocked = Blocked(
             self._about(push), policy, self._operation(push), decision, await describe(self._details(push))
         )
-        ruling = await self.desk.asking(say).settle(blocked)
+        async with reminding(say, policy.approvals.hold_seconds):
+            ruling = await self.desk.asking(say).settle(blocked)
         if ruling.verdict is Verdict.APPROVED:
             return await self._approved(push, decision, ruling)
         self._record(push, decision, ruling.verdict, request=ruling.request, reason=ruling.note)
@@ -122,10 +130,17 @@ class WireJudge:
             push.upstream, push.updates, push.objects, push.parents, self.histories, push.object_format
         )
 
-    async def done(self, push: Judged, *, arrived: bool | None) -> None:
+    def begin(self, push: Judged) -> None:
+        self._note = self.desk.forwards.begin(Note(self.command, push.upstream.url, push.updates))
+
+    async def done(self, push: Judged, *, arrived: bool | None, answered: bool) -> None:
         if arrived is None:
             reason = "The outcome is unknown: the remote could not be asked whether the push arrived."
             self._record(push, Decision(), Verdict.ERROR, reason=reason)
+        elif not answered:
+            self.desk.recorder.information("wire", settled(push.upstream.url, push.updates, arrived=arrived))
+        if self._note is not None:
+            self.desk.forwards.end(self._note, known=arrived is not None)
 
     def _record(
         self, push: Judged, decision: Decision, verdict: Verdict, *, request: str = "", reason: str = ""

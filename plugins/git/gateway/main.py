@@ -45,6 +45,7 @@ from plugins.base.spool import Spool
 from plugins.base.stats import Counters
 from plugins.git import addresses
 from plugins.git.gateway.backup import Backups
+from plugins.git.gateway.forwards import Forwards, Settler
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.judge import WireJudge
 from plugins.git.gateway.push import Judge, Pushes
@@ -59,7 +60,6 @@ log = logging.getLogger(__name__)
 TOOL: Final = "git"
 CREDENTIALS: Final = "CLAUDE_CONTAINER_CREDENTIALS"  # names of the variables that hold secrets
 _COMMAND: Final = re.compile("[0-9a-f]{32}")  # as the worker says; it proves nothing
-_MAX_PACK: Final = 2 << 30  # bytes
 _FLUSH_WITHIN: Final = 3.0
 _CONNECT_WITHIN: Final = 30.0
 _SILENT_AT_MOST: Final = 600.0  # seconds without a byte from the remote
@@ -84,6 +84,7 @@ class GatewayProcess:
         self._held = PolicyHolder(TOOL, GitRules, state / "policy.yaml", self._link.post)
         self._histories = Histories(state / "histories")
         self._backups = Backups(state / "backups")
+        self.forwards = Forwards(state / "forwards")
         self._tasks: set[asyncio.Task[None]] = set()
         self.recorder = Recorder(TOOL, self._spool)
 
@@ -96,6 +97,10 @@ class GatewayProcess:
     @property
     def lockdown(self) -> str | None:
         return self._lockdown
+
+    def _max_pack_bytes(self) -> int:
+        policy = self.policy
+        return 0 if policy is None else policy.limits.max_pack_bytes
 
     def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking:
         return Asking(self._link, self.recorder, self.counters, say)
@@ -110,8 +115,8 @@ class GatewayProcess:
     async def run(self) -> None:
         """Serve until `stop`. Raises `ClaudeContainerError` when it cannot start."""
         quarantine = Path(self._config.state) / "quarantine"
-        await asyncio.to_thread(shutil.rmtree, quarantine, ignore_errors=True)
-        pushes = Pushes(self._histories, quarantine, _MAX_PACK)
+        await asyncio.to_thread(_empty, quarantine)
+        pushes = Pushes(self._histories, quarantine, self._max_pack_bytes)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_WITHIN, sock_read=_SILENT_AT_MOST)
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
         async with aiohttp.ClientSession(
@@ -155,9 +160,11 @@ class GatewayProcess:
 
     async def _talk(self) -> None:
         log.info("The gateway listens.")
+        settler = Settler(self.forwards, self.recorder, self._remotes.named, TOOL)
         async with asyncio.TaskGroup() as tasks:
-            link = tasks.create_task(self._link.run())
+            link, settling = tasks.create_task(self._link.run()), tasks.create_task(settler.run())
             await self._stopping.wait()
+            settling.cancel()
             await self._link.drain(_FLUSH_WITHIN)
             link.cancel()
         self._spool.close()
@@ -234,6 +241,12 @@ class _Remotes:
         """A remote by the URL that the gateway shows. Raises `Denied` when it is not allowed any more."""
         scheme, separator, rest = url.partition("://")
         return self.for_push(scheme, rest) if separator else self.for_push("file", url.removeprefix("/"))
+
+
+def _empty(directory: Path) -> None:
+    """Remove what is in it; the directory may be a disk of its own."""
+    for left in directory.iterdir() if directory.is_dir() else ():
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _address(text: str) -> tuple[str, int]:

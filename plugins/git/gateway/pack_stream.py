@@ -1,15 +1,19 @@
-"""Bodies of requests as they come: a limit on their size, and gzip taken off."""
+"""Bodies of requests as they come: limits on their size and on silence, and gzip taken off."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from plugins.base.errors import Denied, ProtocolError
 
 Read = Callable[[], Awaitable[bytes]]
 _GZIP = 16 + zlib.MAX_WBITS
 _PIECE = 1 << 20
+_DRAIN_WITHIN = 60.0  # seconds
+_SILENCE = 1.0
 
 
 def limited(read: Read, limit: int) -> Read:
@@ -28,6 +32,30 @@ def limited(read: Read, limit: int) -> Read:
         return chunk
 
     return bounded
+
+
+def impatient(read: Read, seconds: float) -> Read:
+    """Read, waiting at most so long for each piece. Raises `Denied` beyond."""
+
+    async def timed() -> bytes:
+        try:
+            async with asyncio.timeout(seconds):
+                return await read()
+        except TimeoutError:
+            raise Denied(f"Nothing came for {seconds:g} seconds, so the push was given up.") from None
+
+    return timed
+
+
+async def drain(read: Read) -> None:
+    """Read what nobody wants, for a while: whoever sends it only then looks at the answer.
+
+    Where the end cannot be seen, silence is the end.
+    """
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(_DRAIN_WITHIN):
+            while await asyncio.wait_for(read(), _SILENCE):
+                pass
 
 
 def gunzipped(read: Read) -> Read:

@@ -8,13 +8,14 @@ first byte go to the remote, rebuilt from what was judged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from plugins.base.errors import Denied, ProtocolError
 from plugins.base.model import Decision, RefUpdate
+from plugins.base.text import printable
 from plugins.git.gateway.ancestry import walk_back
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.pktline import Reader, Special, band, parse
@@ -30,20 +31,19 @@ from plugins.git.gateway.receive_pack import (
     refuse,
 )
 from plugins.git.gateway.repository import Parents, Repository, quarantine
+from plugins.git.gateway.symrefs import symbolic
+from plugins.git.gateway.turns import Turns
 from plugins.git.gateway.upstream import RECEIVE_PACK, Body, Upstream, UpstreamError
 
 MAX_ADVERTISEMENT: Final = 256 << 20  # bytes
 _MAX_COMMAND_BYTES: Final = 16 << 20
 _MAX_REPORT: Final = 64 << 20  # bytes of a remote's answer to a push
 _CHUNK: Final = 1 << 18
+_ASK_AGAIN_AFTER: Final = (0.5, 2.0)  # seconds
 _PASSED_ON: Final = frozenset(["report-status", "report-status-v2", "side-band-64k", "quiet", "atomic",
                                "push-options", "object-format"])  # fmt: skip
 
 Send = Callable[[bytes], Awaitable[None]]
-
-
-class NotForwarded(Denied):
-    """A push that ended before anything of it went to the remote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,11 @@ class Judge(Protocol):
     async def settle(self, push: Judged, decision: Decision, remark: Send) -> Settled:
         """Record the decision; ask when it can be approved. `remark` sends a line to the waiting client."""
 
-    async def done(self, push: Judged, *, arrived: bool | None) -> None:
-        """Record what became of a forwarded push; None: not known."""
+    def begin(self, push: Judged) -> None:
+        """Note that it is about to go to the remote. Raises `Denied`: then it must not."""
+
+    async def done(self, push: Judged, *, arrived: bool | None, answered: bool) -> None:
+        """Record what became of a forwarded push; None: not known. `answered`: the remote said so itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ class Pushes:
 
     histories: Histories
     directory: Path  # for quarantines
-    max_pack_bytes: int
+    max_pack_bytes: Callable[[], int]
+    turns: Turns = field(default_factory=Turns)
 
     async def receive(self, upstream: Upstream, reader: Reader, send: Send, judge: Judge) -> None:
         """Serve one `git-receive-pack` request. Raises `Denied` when it cannot even be read."""
@@ -95,43 +99,51 @@ class Pushes:
         commands = parse_commands(lines, advertisement.object_format)
         if "push-options" in commands.capabilities:
             commands = replace(commands, options=await _push_options(reader))
-        if stale := _stale(commands, advertisement):
-            await send(refuse(commands, stale))
-            return
+        answer = _Answer(send)
         try:
-            await self._judge(upstream, commands, reader, send, judge, advertisement)
-        except NotForwarded as error:
-            refs = {update.ref: error.message for update in commands.updates}
-            await send(refuse(commands, Refusal(refs, tuple(filter(None, (error.message, error.hint))))))
+            async with self.turns.open():
+                await self._take(upstream, commands, reader, answer, judge, advertisement)
+        except Denied as error:
+            if answer.begun:
+                raise
+            await send(refuse(commands, _whole(commands, error)))
 
-    async def _judge(
-        self, upstream: Upstream, commands: PushCommands, reader: Reader, send: Send, judge: Judge,
+    async def _take(
+        self, upstream: Upstream, commands: PushCommands, reader: Reader, answer: _Answer, judge: Judge,
         advertisement: Advertisement,
     ) -> None:  # fmt: skip
-        remark = _remarks(commands, send)
+        if stale := _stale(commands, advertisement):
+            await answer.say(refuse(commands, stale))
+            return
+        await _check_symbolic(upstream, commands, advertisement.object_format)
+        await self._judge(upstream, commands, reader, answer, judge, advertisement)
+
+    async def _judge(
+        self, upstream: Upstream, commands: PushCommands, reader: Reader, answer: _Answer, judge: Judge,
+        advertisement: Advertisement,
+    ) -> None:  # fmt: skip
+        remark = _remarks(commands, answer.say)
         first = Judged(upstream, commands.updates, commands.options, advertisement.object_format)
         moves = any(not (update.creates or update.deletes) for update in commands.updates)
         decision = judge.decide(first)
         if not moves and (decision.allowed or not decision.approvable):
             settled = await judge.settle(first, decision, remark)
-            await self._finish(settled, upstream, commands, reader.rest(), None, send, judge, first)
+            await self._finish(settled, upstream, commands, reader.rest(), None, answer, judge, first)
             return
         async with quarantine(self.directory, advertisement.object_format) as objects:
-            judged, pack = await self._received(upstream, commands, reader, objects, advertisement)
+            async with self.turns.taking_in():
+                judged, pack = await self._received(upstream, commands, reader, objects, advertisement)
             settled = await judge.settle(judged, judge.decide(judged), remark)
             chunks, length = (_file(pack), pack.stat().st_size) if pack else (_nothing(), 0)
-            await self._finish(settled, upstream, commands, chunks, length, send, judge, judged)
+            await self._finish(settled, upstream, commands, chunks, length, answer, judge, judged)
 
     async def _received(
         self, upstream: Upstream, commands: PushCommands, reader: Reader, objects: Repository,
         advertisement: Advertisement,
     ) -> tuple[Judged, Path | None]:  # fmt: skip
         """Take the pack in, and prove for each moved ref what can be proven."""
-        try:
-            pack = await self._take_pack(commands, reader, objects)
-            parents = await objects.commits()
-        except Denied as error:
-            raise NotForwarded(error.message, hint=error.hint) from error
+        pack = await self._take_pack(commands, reader, objects)
+        parents = await objects.commits()
         updates = [
             await self._proven(upstream, update, parents, advertisement.object_format)
             for update in commands.updates
@@ -144,7 +156,7 @@ class Pushes:
     async def _take_pack(self, commands: PushCommands, reader: Reader, objects: Repository) -> Path | None:
         if not commands.expects_pack:
             return None
-        return await objects.index_pack(reader.rest(), max_bytes=self.max_pack_bytes)
+        return await objects.index_pack(reader.rest(), max_bytes=self.max_pack_bytes())
 
     async def _proven(
         self, upstream: Upstream, update: RefUpdate, parents: Parents, object_format: str
@@ -160,20 +172,60 @@ class Pushes:
 
     async def _finish(
         self, settled: Settled, upstream: Upstream, commands: PushCommands, pack: AsyncIterator[bytes],
-        length: int | None, send: Send, judge: Judge, judged: Judged,
+        length: int | None, answer: _Answer, judge: Judge, judged: Judged,
     ) -> None:  # fmt: skip
         if not settled.allowed:
-            await send(refuse(commands, settled.refusal))
+            await answer.say(refuse(commands, settled.refusal))
             return
+        judge.begin(judged)
         arrived: bool | None = None
         try:
-            arrived = await forward(upstream, commands, pack, length, send)
-        except (UpstreamError, asyncio.CancelledError):
+            arrived = await forward(upstream, commands, pack, length, answer.pass_on)
+        except BaseException as error:
             # The answer is lost, not the push: only the remote knows what became of it.
-            arrived = await _look(upstream, commands)
+            arrived = await look(upstream, judged.updates)
+            await judge.done(judged, arrived=arrived, answered=False)
+            if isinstance(error, Denied):
+                raise _LOST[arrived](error) from error
             raise
-        finally:
-            await judge.done(judged, arrived=arrived)
+        await judge.done(judged, arrived=arrived, answered=True)
+
+
+class _Answer:
+    """What goes to the client: remarks first, then one report."""
+
+    def __init__(self, send: Send) -> None:
+        self.say = send
+        self.begun = False  # the remote's own report: nothing may be put in its place any more
+
+    async def pass_on(self, data: bytes) -> None:
+        self.begun = True
+        await self.say(data)
+
+
+_LOST: Final[dict[bool | None, Callable[[Denied], Denied]]] = {
+    True: lambda error: Denied(f"{error.message} But the push arrived.", hint="See it with: git fetch"),
+    False: lambda error: Denied(f"{error.message} Nothing of the push arrived.", hint=error.hint),
+    None: lambda error: Denied(
+        f"{error.message} Whether the push arrived is not known.", hint="Look with: git fetch"
+    ),
+}
+
+
+def _whole(commands: PushCommands, error: Denied) -> Refusal:
+    """Refuse each ref for the same reason."""
+    refs = {update.ref: error.message for update in commands.updates}
+    return Refusal(refs, tuple(filter(None, (error.message, error.hint))))
+
+
+async def _check_symbolic(upstream: Upstream, commands: PushCommands, object_format: str) -> None:
+    """Refuse to move a ref through another name of it. Raises `Denied`."""
+    moved = [update.ref for update in commands.updates if not update.creates]
+    for ref, target in (await symbolic(upstream, moved, object_format)).items():
+        raise Denied(
+            f"{printable(ref)} is only another name for {printable(target)} at the remote.",
+            hint=f"Push to {printable(target)} itself, if that is what is meant.",
+        )
 
 
 async def advertised(upstream: Upstream) -> Advertisement:
@@ -248,15 +300,41 @@ async def forward(
     """Send what was judged, and the answer back. Returns whether the remote took all of it."""
     asked = {name: value for name, value in commands.capabilities.items() if name in _PASSED_ON}
     head = encode_commands(commands, {**asked, "agent": "git/claude-container"})
-    body = Body(_joined(head, pack), None if length is None else len(head) + length)
+    source = _Source(head, pack)
+    body = Body(source.chunks(), None if length is None else len(head) + length)
     report = bytearray()
-    async with upstream.request(RECEIVE_PACK, body, "") as chunks:
-        async for chunk in chunks:
-            report += chunk
-            if len(report) > _MAX_REPORT:
-                raise UpstreamError(f"{upstream.url} answers a push without end.")
-            await send(chunk)
+    try:
+        async with upstream.request(RECEIVE_PACK, body, "") as chunks:
+            async for chunk in chunks:
+                _gather(report, chunk, upstream)
+                await send(chunk)
+    except UpstreamError as error:
+        raise source.failure or error from error
     return _taken(bytes(report), commands)
+
+
+def _gather(report: bytearray, chunk: bytes, upstream: Upstream) -> None:
+    report += chunk
+    if len(report) > _MAX_REPORT:
+        raise UpstreamError(f"{upstream.url} answers a push without end.")
+
+
+class _Source:
+    """The body of a push, and what broke it off when that was the client's side."""
+
+    def __init__(self, head: bytes, pack: AsyncIterator[bytes]) -> None:
+        self._head = head
+        self._pack = pack
+        self.failure: Denied | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self._head
+        try:
+            async for chunk in self._pack:
+                yield chunk
+        except Denied as error:
+            self.failure = error
+            raise
 
 
 def _taken(answer: bytes, commands: PushCommands) -> bool:
@@ -269,19 +347,21 @@ def _taken(answer: bytes, commands: PushCommands) -> bool:
     return bool(told) and not any(line.startswith(b"ng ") for line in told)
 
 
-async def _look(upstream: Upstream, commands: PushCommands) -> bool | None:
-    """Ask the remote whether a push of unknown outcome arrived; None when it cannot be asked."""
-    try:
-        now = await advertised(upstream)
-    except Denied:
-        return None
-    return all(now.refs.get(update.ref, now.null_id) == update.new for update in commands.updates)
+async def look(upstream: Upstream, updates: Sequence[RefUpdate]) -> bool | None:
+    """Ask the remote whether a push of unknown outcome arrived; None when it cannot be asked.
 
-
-async def _joined(head: bytes, pack: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield head
-    async for chunk in pack:
-        yield chunk
+    It may still be at work on the push: "no" is believed when it was said several times.
+    """
+    for pause in (*_ASK_AGAIN_AFTER, None):
+        try:
+            now = await advertised(upstream)
+        except (Denied, OSError):
+            return None
+        if all(now.refs.get(update.ref, now.null_id) == update.new for update in updates):
+            return True
+        if pause is not None:
+            await asyncio.sleep(pause)
+    return False
 
 
 async def _file(path: Path) -> AsyncIterator[bytes]:

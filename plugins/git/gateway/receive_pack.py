@@ -150,6 +150,7 @@ def parse_commands(lines: Sequence[bytes], object_format: str) -> PushCommands:
 
 
 def _asked(text: str, object_format: str) -> dict[str, str]:
+    text = text.removesuffix("\n")
     if not text.isprintable() or not text.isascii():
         raise ProtocolError("The push's capabilities have control characters.")
     asked = parse_capabilities(text)

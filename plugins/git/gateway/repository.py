@@ -7,6 +7,7 @@ files, no commit-graphs but those that this process made itself.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import resource
@@ -135,7 +136,12 @@ class Repository:
 @asynccontextmanager
 async def quarantine(parent: Path, object_format: str) -> AsyncIterator[Repository]:
     """A repository for one push, gone afterwards: what is refused leaves nothing behind."""
-    scratch = await asyncio.to_thread(_scratch, parent)
+    try:
+        scratch = await asyncio.to_thread(_scratch, parent)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise disk_full() from None
+        raise GitFailed(f"The push cannot be kept while it is judged: {error.strerror}.") from None
     try:
         repository = Repository(scratch / "git", home=scratch)
         await repository.create(object_format)
@@ -179,7 +185,13 @@ async def _feed(process: asyncio.subprocess.Process, chunks: AsyncIterator[bytes
     return complaint, out
 
 
+def disk_full() -> GitFailed:
+    return GitFailed("The gateway's disk is full.", hint="The operator must make room there; then try again.")
+
+
 def _failure(arguments: Sequence[str], complaint: bytes) -> GitFailed:
+    if os.strerror(errno.ENOSPC).encode() in complaint:
+        return disk_full()
     words = [word for word in arguments if not word.startswith(("-", "/"))]
     text = complaint.decode("utf-8", "replace")[-_LONGEST_COMPLAINT:].strip()
     return GitFailed(

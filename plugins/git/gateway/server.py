@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from plugins.base.errors import ClaudeContainerError, Denied, ProtocolError
 from plugins.base.text import printable
-from plugins.git.gateway.pack_stream import gunzipped, limited
+from plugins.git.gateway.pack_stream import drain, gunzipped, impatient, limited
 from plugins.git.gateway.pktline import Reader, Special, encode
 from plugins.git.gateway.push import Judge, Pushes, advertised
 from plugins.git.gateway.receive_pack import encode_advertisement
@@ -28,6 +28,7 @@ from plugins.git.gateway.upstream import RECEIVE_PACK, SERVICES, UPLOAD_PACK, Bo
 _AGENT: Final = "git/claude-container"
 _PROTOCOL: Final = re.compile(r"version=[0-2](:[\w=.-]{1,64}){0,4}")
 _MAX_FETCH_REQUEST: Final = 64 << 20  # bytes; wants and haves of a very large repository
+PATIENCE: Final = 300.0
 _NO_CACHE: Final = {"Cache-Control": "no-cache"}
 
 
@@ -49,6 +50,7 @@ class Server:
     capability: str
     remotes: Remotes
     pushes: Pushes
+    patience: float = PATIENCE  # seconds without a byte of a push
 
     def runner(self) -> web.AppRunner:
         """The application, ready to be set up. Bodies stay as they come: what is gzipped is undone here."""
@@ -132,11 +134,13 @@ class Server:
 
         try:
             upstream = self.remotes.for_push(*_target(request))
-            plain = gunzipped(request.content.readany) if _gzip(request) else request.content.readany
-            reader = Reader(limited(plain, self.pushes.max_pack_bytes))
+            read = impatient(request.content.readany, self.patience)
+            plain = gunzipped(read) if _gzip(request) else read
+            reader = Reader(limited(plain, self.pushes.max_pack_bytes()))
             judge = self.remotes.judge(request.match_info["command"])
             await self.pushes.receive(upstream, reader, send, judge)
             await send(b"")
+            await drain(request.content.readany)
             await response.write_eof()
         except ClaudeContainerError as error:
             await _tell(request, response, error)

@@ -18,11 +18,11 @@ from typing import Final
 from plugins.base.errors import ClaudeContainerError, Denied, ProtocolError
 from plugins.base.text import printable
 from plugins.git.gateway.history import after_banner, reader_of
-from plugins.git.gateway.pack_stream import limited
+from plugins.git.gateway.pack_stream import drain, impatient, limited
 from plugins.git.gateway.pktline import Line, Reader, Special, encode
 from plugins.git.gateway.push import Pushes, advertised
 from plugins.git.gateway.receive_pack import encode_advertisement
-from plugins.git.gateway.server import Remotes
+from plugins.git.gateway.server import PATIENCE, Remotes
 from plugins.git.gateway.upstream import RECEIVE_PACK, UPLOAD_PACK, Body, Upstream
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class StreamServer:
     capability: str
     remotes: Remotes
     pushes: Pushes
+    patience: float = PATIENCE  # seconds without a byte of a push
 
     async def serve(self, client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its first line to its end. For `asyncio.start_server`."""
@@ -81,9 +82,10 @@ class StreamServer:
         if head.service == RECEIVE_PACK:
             upstream = self.remotes.for_push(head.scheme, head.rest)
             await send(encode_advertisement(await advertised(upstream), _AGENT))
-            reader = Reader(limited(read, self.pushes.max_pack_bytes))
+            reader = Reader(limited(impatient(read, self.patience), self.pushes.max_pack_bytes()))
             if not await reader.at_end():
                 await self.pushes.receive(upstream, reader, send, self.remotes.judge(head.command))
+                await drain(read)
         else:
             await _fetch(self.remotes.for_fetch(head.scheme, head.rest), Reader(read), writer)
 

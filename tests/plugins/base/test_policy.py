@@ -191,7 +191,7 @@ def test_a_reason_is_approvable_only_when_the_policy_says_so(
         (HEAD + "rules:\n  blocked_branchs: []\n",
          "4:3: unknown key `blocked_branchs` in `rules`; did you mean `blocked_branches`?"),
         (HEAD + "rules: {}\nlimits: {zzz: 1}\n",
-         "4:10: unknown key `zzz` in `limits`; known are: timeout_seconds, max_output_bytes"),
+         "4:10: unknown key `zzz` in `limits`; known are: timeout_seconds, max_output_bytes, max_pack_bytes"),
         (HEAD + "rules: []\n", "3:8: `rules` must be a section of `key: value` entries"),
         (HEAD + "rules: {blocked_branches: main}\n",
          "3:27: `rules.blocked_branches` must be a list, such as [a, b], so write [main]"),

@@ -61,7 +61,10 @@ class RecordingJudge:
         refs = {reason.ref: reason.message for reason in decision.reasons}
         return Settled(decision.allowed, Refusal(refs, ("refused by policy",) if refs else ()))
 
-    async def done(self, push: Judged, *, arrived: bool | None) -> None:
+    def begin(self, push: Judged) -> None:
+        return
+
+    async def done(self, push: Judged, *, arrived: bool | None, answered: bool) -> None:
         self.arrived.append(arrived)
 
 
@@ -149,7 +152,7 @@ async def gateway(tmp_path: Path, upstream: SmartHttp) -> AsyncIterator[Gateway]
     port = free_port()
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         remotes = TestRemotes(session, home, upstream.port)
-        pushes = Pushes(Histories(home / "histories"), home / "quarantine", 1 << 30)
+        pushes = Pushes(Histories(home / "histories"), home / "quarantine", lambda: 1 << 30)
         runner = Server(CAPABILITY, remotes, pushes).runner()
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -18,6 +18,7 @@ from plugins.base.records import Recorder
 from plugins.base.spool import Spool
 from plugins.base.stats import Counters
 from plugins.git.gateway.backup import Backups
+from plugins.git.gateway.forwards import Forwards
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.judge import WireJudge
 from plugins.git.gateway.local_upstream import LocalUpstream
@@ -42,6 +43,7 @@ class Desk:
     """A plugin's side with a real spool, and an operator whose answers are given beforehand."""
 
     spool: Spool
+    forwards: Forwards
     on_block: str = "hold"
     lockdown: str | None = None
     origin: str = ""
@@ -83,7 +85,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     spool = Spool.open(tmp_path / "spool")
-    yield Desk(spool)
+    yield Desk(spool, Forwards(tmp_path / "forwards"))
     spool.close()
 
 
