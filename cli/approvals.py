@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from cli.connection import ask
-from cli.output import age, clock, echo_diff, emit, json_option, short, table
+from cli.output import age, clock, echo_diff, emit, examples, json_option, short, table
 from plugins.base.text import printable
 from supervisor.client import Client
 from supervisor.home import Home
@@ -85,7 +85,13 @@ def _print_request(request: Request) -> None:
         click.echo(printable(detail.replace("\t", "        ")))
 
 
-@approvals.command()
+@approvals.command(
+    epilog=examples(
+        "approvals approve k7m2p9qd",
+        "approvals approve k7m2p9qd --minutes 30",
+        "approvals approve k7m2p9qd --always",
+    )
+)
 @click.argument("request_id")
 @click.option(
     "--minutes", type=click.FloatRange(min=0, min_open=True), help="For every repeat within this time."
@@ -123,7 +129,7 @@ def _approve_always(home: Home, request_id: str, yes: bool) -> None:
     click.echo(f"Saved {edit.path}. Approved {request.id}.")
 
 
-@approvals.command()
+@approvals.command(epilog=examples("approvals deny k7m2p9qd 'Open a pull request instead.'"))
 @click.argument("request_id")
 @click.argument("reason", default="")
 @pass_home

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import click
 
-from cli.output import clock, emit, json_option, short, table
+from cli.output import clock, emit, examples, json_option, short, table
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.model import Verdict
 from plugins.base.text import printable
@@ -55,7 +55,14 @@ def audit() -> None:
     """Read, export and verify the audit log."""
 
 
-@audit.command("list")
+@audit.command(
+    "list",
+    epilog=examples(
+        "audit list --blocked",
+        "audit list --plugin git --search release -n 200",
+        "audit list --verdict denied --json",
+    ),
+)
 @filter_options
 @click.option("-n", "--limit", default=50, show_default=True, help="How many of the latest rows.")
 @json_option

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
+from cli.output import examples
 from plugins.base.errors import ClaudeContainerError
 from supervisor.home import Home
 
@@ -42,6 +44,14 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = get_close_matches(args[0], _COMMANDS, n=1)
+        if args[0] not in _COMMANDS and near and not args[0].startswith("-"):
+            ctx.fail(f"There is no command {args[0]!r}; did you mean {near[0]}?")
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
@@ -56,10 +66,18 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--home", metavar="DIR", help="The home directory.  [default: $CLAUDE_HOME or ~/.claude-container]"
-)
+_EPILOG = examples(
+    "start --workspace ~/project",
+    "approvals approve k7m2p9qd --minutes 30",
+    "policy explain git push origin main",
+    "audit list --blocked --search main",
+    after=("Exit status: 0 fine, 1 a problem (said on stderr), 2 wrong usage, 130 interrupted.",
+           "Completion:  eval \"$(_CLAUDE_CONTAINER_COMPLETE=bash_source claude-container)\""),
+)  # fmt: skip
+
+
+@click.group(cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", metavar="DIR", help="The home; else $CLAUDE_HOME, else ~/.claude-container.")
 @click.version_option(package_name="claude-container", prog_name="claude-container")
 @click.pass_context
 def group(ctx: click.Context, home: str | None) -> None:
@@ -78,8 +96,12 @@ def _run() -> int:
         sys.stdout.flush()
     except ClaudeContainerError as error:
         return _complain(error.message, error.hint)
-    except click.UsageError as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return 2
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "claude-container"
+        _complain(error.format_message(), f"See: {command} --help")
         return 2
     except click.ClickException as error:
         return _complain(error.format_message(), "")

@@ -16,6 +16,16 @@ from plugins.base.text import printable
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def examples(*commands: str, after: Sequence[str] = ()) -> str:
+    """A command's epilog: lines to try, kept as they are."""
+    lines = ["Examples:", *(f"  claude-container {command}" for command in commands)]
+    return (
+        "\b\n"
+        + "\n".join([*lines, *([""] if after else [])])
+        + ("\n\b\n" + "\n".join(after) if after else "")
+    )
+
+
 def emit(data: Any) -> None:
     """Print models, and lists and dicts of them, as indented JSON."""
     click.echo(json.dumps(data, indent=2, default=_plain, ensure_ascii=False))

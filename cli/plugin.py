@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cli.connection import ask, ask_if_running
-from cli.output import emit, json_option, table
+from cli.output import emit, examples, json_option, table
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import parse_policy
 from plugins.base.registry import plugin_class
@@ -54,7 +54,9 @@ def list_plugins(home: Home, as_json: bool) -> None:
         )  # fmt: skip
 
 
-@plugin.command()
+@plugin.command(
+    epilog=examples("plugin add npm", "plugin add make --block deploy", "plugin add gh --file gh.yaml")
+)
 @click.argument("name")
 @click.option(
     "--file", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its policy."

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from cli.connection import ask_if_running
-from cli.output import clock, echo_diff, emit, json_option, table
+from cli.output import clock, echo_diff, emit, examples, json_option, table
 from plugins.base.control import StartConfig
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.explain import explain as explain_lines
@@ -65,7 +65,10 @@ def _parse(path: Path) -> Policy:
     return parse_policy(text, file=path.name, rules_model=model, plugin=path.stem)
 
 
-@policy.command(context_settings={"ignore_unknown_options": True})
+@policy.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=examples("policy explain git push origin main", "policy explain --cwd ~/project git push --force"),
+)
 @click.option(
     "--cwd", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(), help="Where."
 )
@@ -110,12 +113,19 @@ async def _run_here(
     argv: tuple[str, ...], *, cwd: str, environment: Mapping[str, str] | None = None, stdin: bytes = b""
 ) -> Captured:
     """Run a look-up (such as `git config`) as the operator, outside any sandbox."""
-    program = shutil.which(argv[0]) or argv[0]
+    program = _beside_wrappers(argv[0])
     done = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
         [program, *argv[1:]], cwd=cwd, input=stdin, capture_output=True, check=False,
         env={**os.environ, **(environment or {})},
     )  # fmt: skip
     return Captured(done.returncode, done.stdout, done.stderr)
+
+
+def _beside_wrappers(tool: str) -> str:
+    """The tool itself, also where the wrappers come first on PATH: looking is no command of an agent."""
+    wrapper_paths = [path for path in os.get_exec_path() if (Path(path) / "plugin-client").exists()]
+    own = os.pathsep.join(path for path in os.get_exec_path() if path not in wrapper_paths)
+    return shutil.which(tool, path=own) or tool
 
 
 @policy.command()

@@ -59,7 +59,7 @@ class Recorder:
     ) -> None:
         """Record a verdict. Raises `SpoolError`: then nothing may run.
 
-        `reason` is put before the decision's own reasons, of which the first gives the rule.
+        `reason` comes after the decision's first reason, which gives the rule, and before the others.
         """
         reasons = decision.reasons if decision is not None else ()
         self._event(
@@ -113,8 +113,10 @@ def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode("ascii")
 
 
-def _reason_text(before: str, reasons: Sequence[Reason]) -> str:
-    return safe_text(" ".join([*([before] if before else []), *(reason.message for reason in reasons)]))
+def _reason_text(note: str, reasons: Sequence[Reason]) -> str:
+    """Why it is refused comes first, and what became of it next: what is cut is the rest."""
+    messages = [reason.message for reason in reasons]
+    return safe_text(" ".join([*messages[:1], *([note] if note else []), *messages[1:]]))
 
 
 def updates_of(updates: Sequence[RefUpdate]) -> list[dict[str, object]]:

@@ -44,7 +44,12 @@ def write(claude: Commands, name: str, text: str = POLICY) -> Path:
 def test_wrong_usage_ends_with_2(claude: Commands, arguments: list[str]) -> None:
     done = claude(*arguments)
     assert done.status == 2
-    assert "Usage: " in done.err
+    assert [line.partition(": ")[0] for line in done.err.splitlines()] == ["error", "hint"]
+    assert "--help" in done.err
+
+
+def test_a_misspelled_command_is_told_the_right_one(claude: Commands) -> None:
+    assert "did you mean approvals?" in claude("aprovals", "list").err
 
 
 def test_help_names_every_command(claude: Commands) -> None:

@@ -48,7 +48,7 @@ def test_a_record_is_what_the_supervisor_reads() -> None:
     event = AuditEvent.model_validate_json(lines.events[0])
     outcome = Outcome.model_validate_json(lines.outcomes[0])
     assert (event.verdict, event.rule, event.rule_line, event.request) == ("denied", "allow_tags", 9, "r1")
-    assert event.reason == "No. No tags. Nor this."
+    assert event.reason == "No tags. No. Nor this."
     assert (event.remote, event.updates[0].ref, event.updates[0].fast_forward) == (
         "file:///up",
         "refs/heads/x",
