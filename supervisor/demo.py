@@ -31,9 +31,12 @@ _IDENTITY = {
 class Demo:
     """A scratch home and workspace, and the agent that works in it. Use as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: Path | None = None) -> None:
+        """`scratch` is a new directory to make, for all of it; by default one of a random name."""
+        if scratch is not None:
+            scratch.mkdir()
         # Resolved: the agent's shell would see /private/tmp, /var/tmp links and the like resolved too.
-        self._scratch = Path(tempfile.mkdtemp(prefix="cc-demo-")).resolve()
+        self._scratch = (scratch or Path(tempfile.mkdtemp(prefix="cc-demo-"))).resolve()
         self.home = Home(self._scratch / "home")
         self.workspace = self._scratch / "project"
         self._upstream = self._scratch / "upstream.git"

@@ -10,8 +10,10 @@ from tui.app import DeskApp
 from tui.live import LiveBackend
 
 _TARGET = Path(__file__).parents[2] / "docs" / "images" / "dashboard.svg"
-_SIZE = (118, 28)
-_REQUESTS, _BLOCKED = 3, 14  # seen before the picture is taken
+_SIZE = (118, 30)
+_SCRATCH = Path("/tmp/demo")
+_REQUESTS, _ROWS = 4, 60  # seen before the picture is taken
+_NO = "Never by force: push a claude/ branch."
 
 
 async def picture(demo: Demo) -> str:
@@ -19,8 +21,11 @@ async def picture(demo: Demo) -> str:
     backend = LiveBackend(demo.home, demo.workspace)
     app = DeskApp(backend, on_ready=demo.start_agent)
     try:
-        async with app.run_test(size=_SIZE) as pilot, asyncio.timeout(120):
-            while len(app.feed.desk.open_requests) < _REQUESTS or app.feed.desk.newest < 4 * _BLOCKED:
+        async with app.run_test(size=_SIZE) as pilot, asyncio.timeout(300):
+            while not app.feed.desk.open_requests:
+                await pilot.pause(0.5)
+            await backend.deny(app.feed.desk.open_requests[0].id, _NO)
+            while len(app.feed.desk.open_requests) < _REQUESTS or app.feed.desk.newest < _ROWS:
                 await pilot.pause(0.5)
             await pilot.pause(0.5)
             return app.export_screenshot(title="cc-tui")
@@ -30,7 +35,7 @@ async def picture(demo: Demo) -> str:
 
 
 def main() -> None:
-    with Demo() as demo:
+    with Demo(_SCRATCH) as demo:
         svg = asyncio.run(picture(demo))
     _TARGET.parent.mkdir(parents=True, exist_ok=True)
     _TARGET.write_text(svg, encoding="utf-8")

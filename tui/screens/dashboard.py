@@ -20,7 +20,7 @@ from tui.format import Tone, count
 from tui.outcomes import REFUSED, let_through, one_for_each_command
 from tui.screens.base import DeskScreen
 from tui.widgets.line_list import LineList
-from tui.widgets.lists import DecisionList, PluginList, RequestList
+from tui.widgets.lists import DecisionList, PassedList, PluginList, RequestList
 
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditRow
@@ -53,7 +53,7 @@ class Dashboard(DeskScreen):
         yield Static("Latest blocked", classes="section", markup=False)
         yield DecisionList(id="blocked")
         yield Static("Latest let through", id="passed-title", classes="section", markup=False)
-        yield DecisionList(id="passed", header=False)
+        yield PassedList(id="passed")
 
     def on_mount(self) -> None:
         self._newest = -1
@@ -106,7 +106,7 @@ class Dashboard(DeskScreen):
     # ------------------------------------------------------------ latest decisions
 
     async def _look_for_latest(self) -> None:
-        blocked, passed = self.query_one("#blocked", DecisionList), self.query_one("#passed", DecisionList)
+        blocked, passed = self.query_one("#blocked", DecisionList), self.query_one("#passed", PassedList)
         try:
             refused, through = await asyncio.to_thread(self._latest)
         except ClaudeContainerError as error:

@@ -66,10 +66,10 @@ class RequestList(ItemList["Request"]):
         Column("state", 9, 9),
         Column("left", 5, 8, right=True),
         Column("command", 28, 9, grow=True),
-        Column("why", 26, 2, grow=True),
+        Column("why", 34, 3, grow=True),
         Column("rule", 20, 5),
         Column("tries", 5, 4, right=True),
-        Column("at", 8, 3),
+        Column("at", 8, 2),
     )
 
     def __init__(self, now: Callable[[], float], *, id: str | None = None) -> None:
@@ -98,20 +98,16 @@ class RequestList(ItemList["Request"]):
 
 
 class DecisionList(ItemList["AuditRow"]):
-    """Rows of the audit log in brief. Without `header` it continues a list above it."""
+    """Rows of the audit log in brief."""
 
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("at", 8, 8),
         Column("verdict", 10, 9),
         Column("command", 34, 9, grow=True),
-        Column("why", 26, 4, grow=True),
+        Column("why", 34, 4, grow=True),
         Column("rule", 20, 6),
         Column("layer", 5, 2),
     )
-
-    def __init__(self, *, id: str | None = None, header: bool = True) -> None:
-        super().__init__(id=id)
-        self.header = header
 
     def key(self, item: AuditRow) -> str:
         return str(item.seq)
@@ -126,6 +122,17 @@ class DecisionList(ItemList["AuditRow"]):
             Cell(printable(event.rule), "muted"),
             Cell(event.layer, "muted"),
         )
+
+
+class PassedList(DecisionList):
+    """What was let through: nothing speaks against it, so nothing is told but the command."""
+
+    header = False
+    columns = (Column("", 8, 8), Column("", 10, 9), Column("", 34, 9, grow=True), Column("", 5, 2))
+
+    def row(self, item: AuditRow) -> Sequence[Cell]:
+        at, verdict, command, _why, _rule, layer = super().row(item)
+        return at, verdict, command, layer
 
 
 def _rules(request: Request) -> str:
