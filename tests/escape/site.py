@@ -143,7 +143,7 @@ class Site:
 
     def native(self, script: str) -> Done:
         """Run as the developer, with plain git and the credential."""
-        return self._run(script, search_path(), self._developer)
+        return self._run(script, search_path(), self._developer, more={"GITHUB_TOKEN": TOKEN})
 
     def contained(self, script: str) -> Done:
         """Run as the agent, with the wrappers."""

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from tests.escape.attack import Attack
-from tests.escape.attacks import aliases, environment, execution, history, refspecs, remotes, secrets
+from tests.escape.attacks import (
+    aliases,
+    environment,
+    execution,
+    history,
+    processes,
+    races,
+    refspecs,
+    remotes,
+    secrets,
+)
 
 FAMILIES: dict[str, tuple[Attack, ...]] = {
     "refspecs": refspecs.ATTACKS,
@@ -13,4 +23,6 @@ FAMILIES: dict[str, tuple[Attack, ...]] = {
     "remotes": remotes.ATTACKS,
     "secrets": secrets.ATTACKS,
     "history": history.ATTACKS,
+    "races": races.ATTACKS,
+    "processes": processes.ATTACKS,
 }

@@ -18,6 +18,10 @@ def _attributes(text: str) -> str:
     return f"echo 'file {text}' >.git/info/attributes; "
 
 
+def _terminal(command: str) -> str:
+    return f"TERM=xterm script -qec '{command}' /dev/null </dev/null"
+
+
 ATTACKS = (
     Attack("core.fsmonitor", "git -c core.fsmonitor=$PLANT status"),
     Attack("core.fsmonitor, configured", "git config core.fsmonitor $PLANT; git diff"),
@@ -98,4 +102,30 @@ ATTACKS = (
     Attack("hook of the receiving side", "cp $PLANT local.git/hooks/pre-receive; git push -q ./local.git HEAD:x"),
     Attack("template's hook",
            "mkdir -p t/hooks; cp $PLANT t/hooks/post-checkout; git clone -q --template=t $W copy"),
+    Attack("init.templateDir",
+           "mkdir -p t/hooks; cp $PLANT t/hooks/post-checkout; git -c init.templateDir=$W/t clone -q $W copy"),
+    Attack("core.alternateRefsCommand",
+           "git push -q ./local.git HEAD:x; echo $W/local.git/objects >.git/objects/info/alternates; "
+           "git -c core.alternateRefsCommand=$DEAF fetch -q ./local.git x"),
+    Attack("core.pager", _terminal("git -c core.pager=$PLANT log")),
+    Attack("pager.<cmd>", _terminal("git -c pager.log=$PLANT log")),
+    Attack("GIT_PAGER", _terminal("GIT_PAGER=$PLANT git log")),
+    Attack("browser.<tool>.cmd", "git -c browser.x.cmd=$PLANT web--browse -b x http://x.invalid/"),
+    Attack("browser.<tool>.path",
+           "git -c browser.firefox.path=$DEAF web--browse -b firefox http://x.invalid/; sleep 1"),
+    Attack("help.browser", "git -c help.htmlPath=http://x.invalid -c help.browser=x -c browser.x.cmd=$PLANT help -w log"),
+    Attack("man.<tool>.path", "git -c man.viewer=man -c man.man.path=$PLANT help -m log"),
+    Attack("mergetool.<tool>.path",
+           _CONFLICT + "git merge -q a; git -c mergetool.meld.path=$PLANT mergetool -y -t meld"),
+    Attack("difftool.<tool>.path", "git -c difftool.meld.path=$PLANT difftool -y -t meld HEAD~1"),
+    Attack("imap.tunnel",
+           "git format-patch -1 --stdout | git -c imap.folder=x -c imap.tunnel=$DEAF imap-send"),
+    Attack("instaweb.httpd", "printf \"#!/bin/sh\\n$DEAF\\nexit 1\\n\" >lighttpd; chmod +x lighttpd; "
+           "git -c instaweb.httpd=$W/lighttpd -c instaweb.port=1 instaweb"),
+    Attack("submodule.<name>.update",
+           "git push -q ./local.git HEAD:main; git -c protocol.file.allow=always submodule --quiet add $W/local.git sub; "
+           "git commit -qm sub; git config submodule.sub.update \"!$PLANT\"; git -C sub checkout -q HEAD~1; git submodule update"),
+    Attack("receive.procReceiveRefs",
+           "cp $PLANT local.git/hooks/proc-receive; git -C local.git config receive.procReceiveRefs refs/for; "
+           "git push -q ./local.git HEAD:refs/for/main"),
 )  # fmt: skip
