@@ -64,6 +64,7 @@ _FLUSH_WITHIN: Final = 3.0
 _CONNECT_WITHIN: Final = 30.0
 _SILENT_AT_MOST: Final = 600.0  # seconds without a byte from the remote
 _CONNECTIONS: Final = 64
+_AT_ONCE: Final = 1 << 20  # bytes of an answer that wait to be read
 
 
 class GatewayProcess:
@@ -120,7 +121,11 @@ class GatewayProcess:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_WITHIN, sock_read=_SILENT_AT_MOST)
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector,
+            timeout=timeout,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=_AT_ONCE,
         ) as session:
             self._remotes = _Remotes(self, self._allowed(session))
             await self._serve(pushes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import re
 import resource
@@ -54,9 +55,11 @@ def git_environment(home: Path) -> dict[str, str]:
 class Repository:
     """A bare repository that the gateway alone writes."""
 
-    def __init__(self, path: Path, *, home: Path) -> None:
+    def __init__(self, path: Path, *, home: Path, lasting: bool = True) -> None:
+        """`lasting`: what is stored is synced to the disk."""
         self.path = path
         self._environment = git_environment(home)
+        self._options = ("-c", "core.commitGraph=false", *(() if lasting else ("-c", "core.fsync=none")))
 
     async def create(self, object_format: str) -> None:
         """Make it if it is not there."""
@@ -78,7 +81,7 @@ class Repository:
     async def _spawn(self, arguments: Sequence[str]) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            "git", "-c", "core.commitGraph=false", *arguments, env=self._environment,
+            "git", *self._options, *arguments, env=self._environment,
             stdin=pipe, stdout=pipe, stderr=pipe, limit=_PIPE_LIMIT,
         )  # fmt: skip
         with suppress(ProcessLookupError):  # it has ended already
@@ -143,7 +146,7 @@ async def quarantine(parent: Path, object_format: str) -> AsyncIterator[Reposito
             raise disk_full() from None
         raise GitFailed(f"The push cannot be kept while it is judged: {error.strerror}.") from None
     try:
-        repository = Repository(scratch / "git", home=scratch)
+        repository = Repository(scratch / "git", home=scratch, lasting=False)
         await repository.create(object_format)
         yield repository
     finally:
@@ -170,6 +173,7 @@ async def _feed(process: asyncio.subprocess.Process, chunks: AsyncIterator[bytes
     """Write the chunks to a process while its output is read. Returns stderr and stdout."""
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise GitFailed("git was started without pipes.")
+    _widen(process.stdin)
     errors = asyncio.ensure_future(process.stderr.read())
     output = asyncio.ensure_future(process.stdout.read())
     try:
@@ -183,6 +187,12 @@ async def _feed(process: asyncio.subprocess.Process, chunks: AsyncIterator[bytes
         complaint, out = await asyncio.gather(errors, output)
         await process.wait()
     return complaint, out
+
+
+def _widen(pipe: asyncio.StreamWriter) -> None:
+    """A larger pipe, so that both sides are woken less often."""
+    with suppress(OSError):  # more than this user may have
+        fcntl.fcntl(pipe.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _PIPE_LIMIT)
 
 
 def disk_full() -> GitFailed:

@@ -29,6 +29,7 @@ _AGENT: Final = "git/claude-container"
 _PROTOCOL: Final = re.compile(r"version=[0-2](:[\w=.-]{1,64}){0,4}")
 _MAX_FETCH_REQUEST: Final = 64 << 20  # bytes; wants and haves of a very large repository
 PATIENCE: Final = 300.0
+_AT_ONCE: Final = 1 << 20  # bytes of a body that wait to be read
 _NO_CACHE: Final = {"Cache-Control": "no-cache"}
 
 
@@ -62,6 +63,7 @@ class Server:
             logger=logger,
             handler_cancellation=True,
             auto_decompress=False,
+            read_bufsize=_AT_ONCE,
         )
 
     def application(self) -> web.Application:
