@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.model import Layer, Operation, RefUpdate
 from plugins.base.policy import (
     MAX_BYTES,
     Policy,
@@ -31,6 +30,7 @@ from plugins.base.standing import standing_policy
 from supervisor.files import file_lock, replace_file
 from supervisor.home import Home
 from supervisor.policy_history import Entry, History
+from supervisor.replay import operation_of
 from supervisor.status import Request
 
 
@@ -138,11 +138,7 @@ class PolicyStore:
         file = self.read(request.plugin)
         if file.policy is None:
             raise PolicyError(file.problems)
-        operation = Operation(
-            request.plugin, Layer(request.layer), request.args, request.cwd, request.remote,
-            tuple(RefUpdate(each.ref, each.old, each.new, each.fast_forward) for each in request.updates),
-        )  # fmt: skip
-        text = standing_policy(plugin_class(request.plugin), file.policy, operation)
+        text = standing_policy(plugin_class(request.plugin), file.policy, operation_of(request))
         return PolicyEdit(file.path, file.text, text, file.hash)
 
     def accept(self, plugin: str, text: str, who: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditFilter, AuditRow
     from supervisor.policies import PolicyEdit
+    from supervisor.replay import Difference
     from supervisor.status import PluginStatus, Request, Status
 
 Link = Literal["connecting", "starting", "connected", "lost"]
@@ -127,6 +128,12 @@ class Backend(Protocol):
         """The last good policy's text; empty when there has never been one."""
 
     def check_policy(self, plugin: str, text: str) -> tuple[Diagnostic, ...]: ...
+
+    def what_would_change(self, plugin: str, text: str) -> tuple[int, Sequence[Difference]]:
+        """How many of the latest commands were looked at, and which of them `text` decides differently.
+
+        Raises `PolicyError` for a text with problems.
+        """
 
     def policy_versions(self, plugin: str) -> Sequence[Version]: ...
 

@@ -17,6 +17,9 @@ from tui.backend import Diagnostic, PolicyText, Version
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
     from supervisor.policies import PolicyStore
+    from supervisor.replay import Difference
+
+_REPLAYED = 1000  # of the latest audit rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,20 @@ class HomeFiles:
         except PolicyError as error:
             return tuple(Diagnostic(each.line, each.column, each.message) for each in error.problems)
         return ()
+
+    def what_would_change(self, plugin: str, text: str) -> tuple[int, Sequence[Difference]]:
+        from plugins.base.registry import plugin_class
+        from supervisor.audit.reader import AuditFilter
+        from supervisor.replay import differences, replayed
+
+        store = self._store()
+        new, enforced = store.parse(plugin, text), self.enforced_policy(plugin)
+        rows = self.latest(AuditFilter(plugin=plugin), _REPLAYED)
+        events = replayed((row.event for row in rows), plugin)
+        if not enforced:
+            return len(events), ()
+        old = store.parse(plugin, enforced)
+        return len(events), differences(plugin_class(plugin), old, new, events)
 
     def policy_versions(self, plugin: str) -> Sequence[Version]:
         return [Version(entry.hash, entry.time, entry.who) for entry in self._store().history(plugin)]

@@ -5,13 +5,14 @@ Styles are theme variables (`$error` and the like), so that dark and light theme
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from textual.content import Content
 
 from plugins.base.control import Update
 from plugins.base.text import printable
 from supervisor.audit.reader import AuditRow
+from supervisor.replay import Difference
 from supervisor.status import PluginStatus, Request
 from tui import format as told
 from tui.format import Tone
@@ -50,6 +51,23 @@ def diff(text: str) -> Content:
         more = len(given) - _LONGEST
         shown.append(styled(f"… {more:,} more lines", "muted"))
     return lines(shown)
+
+
+def consequences(looked_at: int, differences: Sequence[Difference]) -> Content:
+    """What a text would have decided differently of what the agent did lately."""
+    latest = told.count(looked_at, "command")
+    if not differences:
+        return styled(f"It would have decided none of the latest {latest} differently.", "muted")
+    parts = [heading(f"Of the latest {latest} it would have decided these differently:")]
+    for each in differences:
+        verdict: tuple[str, Tone] = ("✓ let through", "good") if each.allowed else ("✖ blocked     ", "bad")
+        times = f"  ({told.count(each.times, 'time')})" if each.times > 1 else ""
+        parts.append(
+            Content.assemble(
+                styled(*verdict), f"  {told.event_text(each.event)[:_WIDEST]}", styled(times, "muted")
+            )
+        )
+    return lines(parts)
 
 
 def _diff_tone(line: str) -> Tone:

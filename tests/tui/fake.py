@@ -16,6 +16,7 @@ from plugins.base.policy import PolicyError, Problem
 from plugins.base.policy_edit import EditError
 from supervisor.audit.reader import AuditFilter, AuditRow
 from supervisor.policies import PolicyConflict, PolicyEdit
+from supervisor.replay import Difference
 from supervisor.status import PluginStatus, PolicyStatus, Request, Status
 from tui.backend import Desk, Diagnostic, PolicyText, Version
 
@@ -210,6 +211,11 @@ class FakeBackend:
     def check_policy(self, plugin: str, text: str) -> tuple[Diagnostic, ...]:
         lines = enumerate(text.splitlines(), 1)
         return tuple(Diagnostic(number, 3, "Unknown key.") for number, line in lines if "wrong" in line)
+
+    def what_would_change(self, plugin: str, text: str) -> tuple[int, Sequence[Difference]]:
+        if problems := self.check_policy(plugin, text):
+            raise ClaudeContainerError(problems[0].message)
+        return 100, [Difference(row(10).event, allowed=True, times=3)] if "[]" in text else []
 
     def policy_versions(self, plugin: str) -> Sequence[Version]:
         return [Version(hash_of(POLICY), NOW - 60, "uid=1000"), Version("ab" * 32, NOW - 3600, "uid=1000")]

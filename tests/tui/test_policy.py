@@ -161,3 +161,17 @@ async def test_the_editor_follows_the_theme() -> None:
         assert desk.app.screen.query_one(TextArea).theme == "vscode_dark"
         await desk.press("T")
         await desk.until(lambda: desk.app.screen.query_one(TextArea).theme == "github_light")
+
+
+async def test_says_what_an_edit_would_have_decided_differently() -> None:
+    async with open_desk() as desk:
+        await open_policy(desk)
+        editor = desk.app.screen.query_one(TextArea)
+        editor.load_text(editor.text.replace("[main, master, release/*, production]", "[]"))
+        await desk.press("ctrl+t")
+        await desk.sees("Of the latest 100 commands it would have decided these differently:")
+        await desk.sees("✓ let through  git push origin main  (3 times)")
+        await desk.press("escape")
+        editor.load_text(editor.text.replace("[]", "[wrong]"))
+        await desk.press("ctrl+t")
+        await desk.sees("What it would decide is not known: Unknown key.")

@@ -8,17 +8,19 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import PolicyError
+from plugins.base.text import printable
 from supervisor.policies import PolicyConflict
 from tui.backend import Desk, Diagnostic
 from tui.commands import POLICY, bindings
 from tui.format import Tone
 from tui.policy_buffer import PolicyBuffer, changes
-from tui.prose import diff
+from tui.prose import consequences, diff, lines, styled
 from tui.screens.base import DeskScreen
 from tui.screens.dialogs import Choice, Question, Reading, confirmation
 from tui.widgets.line_list import LineList
@@ -275,10 +277,19 @@ class PolicyEditor(DeskScreen):
             self.complain(error)
             return
         difference = changes(enforced, buffer.text, "enforced", "in the editor")
-        if difference:
-            await self.app.push_screen_wait(Reading("What would change", diff(difference)))
-        else:
+        if not difference:
             self.notify("The text is what is enforced.", markup=False)
+            return
+        body = lines((await self._consequences(buffer), Content(), diff(difference)))
+        await self.app.push_screen_wait(Reading("What would change", body))
+
+    async def _consequences(self, buffer: PolicyBuffer) -> Content:
+        """What the text would have decided differently; why that is not known where it has problems."""
+        try:
+            told = await asyncio.to_thread(self.backend.what_would_change, buffer.plugin, buffer.text)
+        except ClaudeContainerError as error:
+            return styled(f"What it would decide is not known: {printable(error.message)}", "warn")
+        return consequences(*told)
 
     @work(exclusive=True, group="flow")
     async def action_versions(self) -> None:
