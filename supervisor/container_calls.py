@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from supervisor.containers import LABEL_INSTANCE, LABEL_PLUGIN, Attachment, Container, seccomp_profile
+from supervisor.containers import AGENT, LABEL_INSTANCE, LABEL_PLUGIN, Attachment, Container, seccomp_profile
 from supervisor.engine_errors import EngineError, NotThere, Taken
 
 LABEL_MADE: Final = "claude-container.made"  # hash of everything that a container was made of
@@ -54,7 +54,7 @@ class ContainerCalls:
                 all=True, filters={"label": [f"{LABEL_INSTANCE}={self.instance}", LABEL_PLUGIN]}
             )
         found = (self.look(str(entry["Id"])) for entry in listed)
-        return [container for container in found if container is not None]
+        return [container for container in found if container is not None and container.plugin != AGENT]
 
     def look(self, name: str) -> Found | None:
         """The container with this id or name; None when there is none of ours."""

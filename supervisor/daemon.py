@@ -20,7 +20,7 @@ from plugins.base.errors import ClaudeContainerError
 from supervisor import fleet, leftovers, lock
 from supervisor.client import Client, NotRunning
 from supervisor.home import Home
-from supervisor.runtimes import Chosen
+from supervisor.runtimes import AS_ASKED, Chosen
 from supervisor.status import PluginStatus, Status
 from supervisor.supervisor import Supervisor
 from supervisor.workspace import checked
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _READY, _HEALTHY, _ENDING, _LEAVING = 30.0, 20.0, 60.0, 2.0  # seconds
 _LOG_BYTES = 4 * 1024 * 1024
-PROCESSES = Chosen("process", "as asked for")
+PROCESSES = Chosen("process", AS_ASKED)
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 

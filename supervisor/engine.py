@@ -39,6 +39,10 @@ class Engine:
     podman: bool
     api: Any  # docker.APIClient
 
+    @property
+    def name(self) -> str:
+        return f"{'Podman' if self.podman else 'Docker'} {self.version}"
+
     def translated(self) -> AbstractContextManager[None]:
         """A context in which the SDK's errors become ours."""
         return translated(self.url)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Name = Literal["process", "docker"]
 Wanted = Literal["auto", "process", "docker"]
 WANTED: Final[tuple[Wanted, ...]] = ("auto", "process", "docker")
+AS_ASKED: Final = "as asked for"
+_PATIENCE: Final = 10.0  # seconds that an engine may take to answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +31,33 @@ class Chosen:
     reason: str
 
 
-def choose(home: Home, wanted: Wanted) -> Chosen:
-    """Decide. Raises `ClaudeContainerError` when `docker` is wanted and no engine answers."""
+def choose(home: Home, wanted: Wanted, *, wait: bool = False) -> Chosen:
+    """Decide.
+
+    Raises `ClaudeContainerError` when `docker` is wanted and no engine answers, unless there is somebody
+    to `wait` for one.
+    """
     if wanted == "process":
-        return Chosen("process", "as asked for")
+        return Chosen("process", AS_ASKED)
     from supervisor import engine
 
     try:
-        found = engine.connect(patience=10)
+        found = engine.connect(patience=_PATIENCE)
     except ClaudeContainerError as error:
-        if wanted == "docker":
+        if wanted == "docker" and not wait:
             raise
-        return Chosen("process", error.message.rstrip("."))
+        return (
+            Chosen("process", error.message.rstrip(".")) if wanted == "auto" else Chosen("docker", AS_ASKED)
+        )
     try:
-        answered = f"{'Podman' if found.podman else 'Docker'} {found.version} answers"
         if wanted == "docker":
-            return Chosen("docker", f"as asked for; {answered}")
-        return _by_images(home, found, answered)
+            return Chosen("docker", f"{AS_ASKED}; {found.name} answers")
+        return _by_images(home, found)
     finally:
         found.close()
 
 
-def _by_images(home: Home, found: Engine, answered: str) -> Chosen:
+def _by_images(home: Home, found: Engine) -> Chosen:
     try:
         missing = [recipe.tool for recipe in _images(home, found).to_build(tools(home))]
     except ClaudeContainerError as error:
@@ -60,7 +67,7 @@ def _by_images(home: Home, found: Engine, answered: str) -> Chosen:
             "process",
             f"the images of {', '.join(missing)} are not built, or out of date: claude-container build",
         )
-    return Chosen("docker", f"{answered}, and the images are built")
+    return Chosen("docker", f"{found.name} answers, and the images are built")
 
 
 def tools(home: Home) -> list[str]:

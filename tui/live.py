@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from supervisor.client import Client
     from supervisor.daemon import EmbeddedSupervisor
     from supervisor.policies import PolicyEdit
+    from supervisor.runtimes import Wanted
 
 _RETRY = 2.0  # seconds between attempts to attach again
 
@@ -29,10 +30,11 @@ _RETRY = 2.0  # seconds between attempts to attach again
 class LiveBackend(HomeFiles):
     """See `tui.backend.Backend`."""
 
-    def __init__(self, home: Home, workspace: Path) -> None:
+    def __init__(self, home: Home, workspace: Path, runtime: Wanted = "process") -> None:
         self.embedded = False
         super().__init__(home)
         self._workspace = workspace
+        self._runtime = runtime
         self._client: Client | None = None
         self._supervisor: EmbeddedSupervisor | None = None
         self._desk = Desk()
@@ -76,10 +78,12 @@ class LiveBackend(HomeFiles):
 
     def _start(self) -> None:
         from supervisor.daemon import EmbeddedSupervisor
+        from supervisor.runtimes import choose
         from supervisor.setup import prepare_home
 
         prepare_home(self._home)
-        supervisor = EmbeddedSupervisor(self._home, self._workspace)
+        chosen = choose(self._home, self._runtime, wait=True)
+        supervisor = EmbeddedSupervisor(self._home, self._workspace, chosen)
         supervisor.start()
         self._supervisor = supervisor
         self.embedded = True

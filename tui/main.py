@@ -9,6 +9,7 @@ from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor.home import Home
+from supervisor.runtimes import WANTED, Wanted
 
 
 def main() -> None:
@@ -35,6 +36,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--workspace", metavar="W", type=Path, help="the project the agent works on (default: here)"
     )
     parser.add_argument(
+        "--runtime", choices=WANTED, default="auto",
+        help="what plugins run in when this starts them; auto: containers, where an engine answers and the "
+        "images are built",
+    )  # fmt: skip
+    parser.add_argument(
         "--demo", action="store_true", help="a scratch project with a busy agent, removed at the end"
     )
     return parser.parse_args(argv)
@@ -46,17 +52,17 @@ def _desk(arguments: argparse.Namespace) -> int:
         raise ClaudeContainerError(
             f"{workspace} is not a directory.", hint="Name the project with --workspace."
         )
-    return run(Home.find(arguments.home), workspace)
+    return run(Home.find(arguments.home), workspace, arguments.runtime)
 
 
 def _demo() -> int:
     from supervisor.demo import Demo
 
     with Demo() as demo:
-        return run(demo.home, demo.workspace, on_ready=demo.start_agent)
+        return run(demo.home, demo.workspace, "process", on_ready=demo.start_agent)
 
 
-def run(home: Home, workspace: Path, *, on_ready: Callable[[], None] | None = None) -> int:
+def run(home: Home, workspace: Path, runtime: Wanted, *, on_ready: Callable[[], None] | None = None) -> int:
     """Show the desk until the operator leaves. `on_ready` is called once, when plugins can be used.
 
     Returns the exit code; raises `ClaudeContainerError` when no supervisor could be reached or started.
@@ -68,7 +74,7 @@ def run(home: Home, workspace: Path, *, on_ready: Callable[[], None] | None = No
     from tui.app import DeskApp
     from tui.live import LiveBackend
 
-    backend = LiveBackend(home, workspace)
+    backend = LiveBackend(home, workspace, runtime)
     app = DeskApp(backend, on_ready=on_ready)
     try:
         app.run()

@@ -39,7 +39,8 @@ def project(scratch: Path) -> Path:
 
 
 def tui(scratch: Path, project: Path) -> str:
-    return shlex.join([str(CC_TUI), "--home", str(scratch / "home"), "--workspace", str(project)])
+    home = ["--home", str(scratch / "home")]
+    return shlex.join([str(CC_TUI), *home, "--workspace", str(project), "--runtime", "process"])
 
 
 def container(scratch: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from plugins.base.text import printable
+from supervisor.runtimes import AS_ASKED
+from supervisor.status import Status
 from tui.backend import Desk
 from tui.format import count
 
@@ -72,9 +74,14 @@ def _facts(desk: Desk) -> Content:
     operators = "no operator attached" if not status.operators else count(status.operators, "operator")
     origin = f"origin {status.origin}" if status.origin else "no origin pinned"
     # The workspace comes first: on a narrow terminal the end is what gets lost.
-    return Content("  ·  ".join(
-        printable(part) for part in (status.workspace, operators, f"{status.runtime} runtime", origin)
-    ))  # fmt: skip
+    facts = (status.workspace, operators, f"{status.runtime} runtime", origin, _why(status))
+    return Content("  ·  ".join(printable(fact) for fact in facts if fact))
+
+
+def _why(status: Status) -> str:
+    """Why plugins run as they do, unless the operator just said so."""
+    reason = status.runtime_reason
+    return "" if not reason or reason.startswith(AS_ASKED) else f"{status.runtime} runtime: {reason}"
 
 
 def _banner(desk: Desk) -> tuple[str, str]:
