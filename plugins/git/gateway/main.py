@@ -132,7 +132,9 @@ class GatewayProcess:
 
     def _allowed(self, session: aiohttp.ClientSession) -> AllowedRemotes:
         state = Path(self._config.state)
-        return AllowedRemotes(lambda: self.policy, self.origin, self._secrets, session, state)
+        return AllowedRemotes(
+            lambda: self.policy, self.origin, self._secrets, session, state, Path(self._config.workspace)
+        )
 
     @property
     def origin(self) -> str:

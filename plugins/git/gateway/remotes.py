@@ -36,6 +36,7 @@ class AllowedRemotes:
     secrets: Mapping[str, Secret]
     session: aiohttp.ClientSession
     home: Path
+    workspace: Path | None = None  # what lies there the agent writes, configuration and hooks included
     moved: dict[str, str] = field(default_factory=dict)  # what redirects said, by what was asked for
 
     def for_fetch(self, scheme: str, rest: str) -> Upstream:
@@ -65,7 +66,7 @@ class AllowedRemotes:
                 hint=f"Use origin{f' ({self._pinned()})' if self.origin else ''}.",
             )
         if url.scheme == "file":
-            return LocalUpstream(Path(url.path), home=self.home)
+            return LocalUpstream(self._outside(Path(url.path)), home=self.home)
         if url.scheme == "http" and not self._plain_allowed(url, allowed):
             raise Denied(f"{url} is not encrypted; name it with http:// under `remotes` to allow that.")
         # The server may need the suffix that the normal form leaves out.
@@ -74,6 +75,19 @@ class AllowedRemotes:
             self.session, f"{url}{suffix}", authorize=self._authorization,
             allowed=lambda text: self._allows(allowed, text), moved=self.moved,
         )  # fmt: skip
+
+    def _outside(self, path: Path) -> Path:
+        """The path, if it does not lead to where the agent writes: git would run its hooks here, as us."""
+        try:
+            inside = self.workspace is not None and path.resolve().is_relative_to(self.workspace.resolve())
+        except (OSError, RuntimeError):
+            raise Denied(f"{path} cannot be used as a remote.") from None
+        if inside:
+            raise Denied(
+                f"{path} lies in the workspace, so it is not served from here.",
+                hint="Use it by its path: git reaches it by itself.",
+            )
+        return path
 
     def _pinned(self) -> str:
         return str(parse_url(self.origin) or "")

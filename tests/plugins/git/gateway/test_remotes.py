@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -75,6 +76,25 @@ async def test_without_origin_or_policy_nothing_may_be_pushed(make: Make) -> Non
         make(origin="").for_push("https", "github.com/me/project")
     with pytest.raises(Denied, match="no valid policy"):
         make(valid=False).for_push("https", "github.com/me/project")
+
+
+async def test_a_repository_that_the_agent_can_write_is_not_served(make: Make, tmp_path: Path) -> None:
+    """git would run its hooks in the gateway: outside of every sandbox, beside the credential."""
+    workspace, outside = tmp_path / "w", tmp_path / "served"
+    for directory in (workspace / "r.git", outside):
+        directory.mkdir(parents=True)
+    (outside / "link.git").symlink_to(workspace / "r.git")
+    remotes = replace(make(origin=f"{tmp_path}/served/r.git"), workspace=workspace)
+    policy = parse_policy(
+        f"plugin: git\nversion: 1\nremotes: {{push: ['{tmp_path}/*'], fetch: []}}\nrules: {{}}\n",
+        rules_model=GitRules, plugin="git",
+    )  # fmt: skip
+    remotes = replace(remotes, policy=lambda: policy)
+    assert remotes.for_push("file", f"{outside}/r.git".lstrip("/"))
+    for path in (workspace / "r.git", outside / "link.git", workspace):
+        for opened in (remotes.for_push, remotes.for_fetch):
+            with pytest.raises(Denied, match="lies in the workspace"):
+                opened("file", str(path).lstrip("/"))
 
 
 @pytest.mark.parametrize(
