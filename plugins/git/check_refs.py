@@ -6,6 +6,7 @@ what git made of it, and the command line's flags still count.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -134,7 +135,7 @@ def _ref(policy: Policy, rules: GitRules, change: _Change) -> Reason | None:
             f"Push a branch: {example(rules, 'work')}",
             ref=change.ref,
         )
-    blocked = patterns.first_match(rules.blocked_branches, branch)
+    blocked = _blocked(rules, branch)
     if blocked is not None:
         return policy.reason(
             "blocked_branches",
@@ -151,6 +152,22 @@ def _ref(policy: Policy, rules: GitRules, change: _Change) -> Reason | None:
             ref=change.ref,
         )
     return None
+
+
+def _blocked(rules: GitRules, branch: str) -> str | None:
+    """The pattern that protects a branch; in whatever case: some remotes' file systems know no difference."""
+    return next(
+        (
+            pattern
+            for pattern in rules.blocked_branches
+            if patterns.matches(pattern, branch) or patterns.matches(_folded(pattern), _folded(branch))
+        ),
+        None,
+    )
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _tag(policy: Policy, what: str, ref: str) -> Reason:

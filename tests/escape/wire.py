@@ -90,6 +90,7 @@ class Wire:
         specs = [f"{oid}:refs/heads/{name}" for name, oid in names.items()]
         self.git("push", "--quiet", project, *specs, f"{self.base}:refs/tags/v0")
         self.git("push", "--quiet", str(self.remote.path(OTHER)), f"{self.main}:refs/heads/main")
+        native("-C", project, "symbolic-ref", "refs/heads/claude/alias", "refs/heads/main")
         shutil.copytree(self.remote.root / "repositories", self._template)
 
     def _commit(self, text: str, parent: str | None = None) -> str:

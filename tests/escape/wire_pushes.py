@@ -116,6 +116,9 @@ REFUSED: Final = [
     PushAttack("a history said to be shallow",
                lambda w: line(f"shallow {w.orphan}")
                + push((w.other, w.orphan, THEIRS), pack=w.pack(w.orphan))),
+    PushAttack("main, by another name that the remote has for it",
+               lambda w: push((w.main, w.mine, "refs/heads/claude/alias"), pack=mine(w)), real=True),
+    PushAttack("main, by another name, deleted", lambda w: push((w.main, ZERO, "refs/heads/claude/alias"))),
     PushAttack("a release", lambda w: push((w.base, w.main, "refs/heads/release/1"), pack=packs.pack()), real=True),
     PushAttack("a tag, moved", lambda w: push((w.base, w.main, "refs/tags/v0"), pack=packs.pack()), real=True),
     *(PushAttack(f"a new {ref}", _creates(ref), real=True)
@@ -138,7 +141,8 @@ _NAMES: Final = (
     b"refs/heads/claude/\\x", b"refs/heads/claude/\xff", b"refs/heads/claude/\xed\xa0\x80", b"refs/heads/claude/",
     b"refs/heads/claude//x", b"refs/heads/.claude/x", b"refs", b"refs/", b"", b".have", b"capabilities^{}",
     b"refs/heads/main\0refs/heads/claude/x", b"../config", b"refs/../config", b"refs/heads/main^0",
-    b"refs/heads/claude/" + b"x" * 60_000,
+    b"refs/heads/claude/" + b"x" * 60_000, "refs/heads/claude/\u200bx".encode(), "refs/heads/ma\u200cin".encode(),
+    "refs/heads/claude/\u202enimda".encode(),
 )  # fmt: skip
 _IDS: Final = {
     "an old value that lies": lambda w: push((w.base, w.mine, MAIN), pack=mine(w)),

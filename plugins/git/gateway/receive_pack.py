@@ -167,7 +167,8 @@ def _update(text: str, object_format: str) -> RefUpdate:
     if len(fields) != 3:
         raise ProtocolError("A push command must be: old id, new id, ref.")
     old, new, ref = fields
-    if not ref.startswith("refs/") or _BAD_REF.search(ref):
+    # What cannot be seen in a name some file systems leave out of it, and people are deceived by.
+    if not ref.startswith("refs/") or _BAD_REF.search(ref) or not ref.isprintable():
         raise ProtocolError(f"{ref!r} is not a ref that can be pushed.")
     return RefUpdate(ref, _sized(old, object_format), _sized(new, object_format))
 

@@ -115,7 +115,8 @@ def _rules(judge: WireJudge, push: Judged) -> set[str]:
         (RefUpdate("refs/tags/v1", _ZERO, _A), {"allow_tags"}),
         (RefUpdate("refs/for/main", _ZERO, _A), {"allowed_branch_patterns"}),
         (RefUpdate("refs/heads/refs/heads/main", _ZERO, _A), {"allowed_branch_patterns"}),
-        (RefUpdate("refs/heads/Main", _ZERO, _A), {"allowed_branch_patterns"}),
+        (RefUpdate("refs/heads/Main", _ZERO, _A), {"blocked_branches"}),
+        (RefUpdate("refs/heads/\uff4d\uff41\uff49\uff4e", _ZERO, _A), {"blocked_branches"}),
     ],
 )
 def test_each_ref_is_judged_by_the_rules(
