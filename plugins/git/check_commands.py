@@ -46,6 +46,8 @@ _READS = (
 )
 _WRITES = ("add", "replace-all", "unset", "unset-all")
 _SECTIONS = ("rename-section", "remove-section")
+# Talk to the server of large files.
+_LFS_REMOTE = frozenset({"clone", "fetch", "lock", "locks", "pull", "push", "unlock"})
 
 
 def readable(policy: Policy, _rules: GitRules, operation: GitOperation) -> Iterator[Reason]:
@@ -102,6 +104,17 @@ def past_the_rules(policy: Policy, _rules: GitRules, operation: GitOperation) ->
         if command.globals.exec_path is not None:
             yield policy.reason(
                 "internal", "`git --exec-path=` would put other programs in git's place.", "Leave it out."
+            )
+
+
+def large_files(policy: Policy, _rules: GitRules, operation: GitOperation) -> Iterator[Reason]:
+    """Git LFS has a server of its own: it would fail there, after a while and in words of its own."""
+    for command in operation.commands:
+        if command.name == "lfs" and command.arguments and command.arguments[0] in _LFS_REMOTE:
+            yield policy.reason(
+                "internal",
+                f"`git lfs {command.arguments[0]}` talks to a server that is not reached from here.",
+                "Pointers are checked out as they are; let somebody fetch or push the files from outside.",
             )
 
 

@@ -58,6 +58,7 @@ CHAIN: tuple[Check, ...] = (
     check_commands.blocked_subcommands,
     check_commands.allowed_subcommands,
     check_commands.past_the_rules,
+    check_commands.large_files,
     check_commands.programs_at_the_remote,
     check_commands.remote_urls,
     check_remotes.remotes,
