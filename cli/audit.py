@@ -21,6 +21,7 @@ from supervisor.home import Home
 pass_home = click.make_pass_decorator(Home)
 
 F = TypeVar("F", bound=Callable[..., object])
+_VERDICTS = (*(verdict.value for verdict in Verdict), "info")
 _REFUSED = (Verdict.BLOCKED, Verdict.HELD, Verdict.DENIED, Verdict.EXPIRED, Verdict.ERROR)
 
 
@@ -29,7 +30,7 @@ def filter_options(command: F) -> F:
     for option in (
         click.option("--plugin", default="", help="Only this plugin."),
         click.option(
-            "--verdict", "verdicts", multiple=True, type=click.Choice([*Verdict, "info"]), help="Only these."
+            "--verdict", "verdicts", multiple=True, type=click.Choice(_VERDICTS), help="Only these."
         ),
         click.option("--blocked", is_flag=True, help="Only what was not let through."),
         click.option("--search", default="", help="Only rows that contain this text."),

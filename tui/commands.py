@@ -88,7 +88,7 @@ AUDIT = (
 
 POLICY = (
     Command("save", "ctrl+s", "Apply", "Save the policy; plugins enforce it a moment later.", priority=True),
-    Command("changes", "ctrl+t", "Changes", "Show what this text changes, and would have decided.", priority=True),
+    Command("changes", "ctrl+t", "Changes", "Show what the text changes, and would decide.", priority=True),
     Command("versions", "ctrl+l", "History", "List earlier policies and bring one back.", priority=True),
     Command("reload", "ctrl+r", "Reload", "Read the file from disk again.", priority=True),
     Command("leave_editor", "escape", "Leave editor", "Leave the editor, so that number keys work again."),

@@ -252,6 +252,7 @@ def test_the_audit_log_is_listed(log: Commands) -> None:
     assert [line.split()[0] for line in lines[1:]] == [str(number) for number in range(1, 10)]
     assert [row["seq"] for row in log("audit", "list", "--blocked", "--json").json] == [3, 6, 9]
     assert [row["seq"] for row in log("audit", "list", "-n", "2", "--json").json] == [8, 9]
+    assert [row["seq"] for row in log("audit", "list", "--verdict", "blocked", "--json").json] == [3, 6, 9]
     assert log("audit", "list", "--search", "no such text").out == "No decision matches.\n"
 
 

@@ -4,9 +4,11 @@ import subprocess
 import sys
 
 import pytest
+from textual.content import Content
 
 from tests.tui.desk import open_desk
 from tests.tui.fake import FakeBackend, plugin, request, status
+from tui.screens.dialogs import confirmation
 
 SEEN = {
     "1": "Latest blocked",
@@ -114,3 +116,12 @@ def test_says_in_one_line_why_it_cannot_start(arguments: list[str], code: int, s
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_the_answers_to_a_question_are_in_view_however_much_there_is_to_read() -> None:
+    async with open_desk(size=(80, 24)) as desk:
+        long = Content("\n".join(f"line {number}" for number in range(200)))
+        desk.app.push_screen(confirmation("Sure?", "It is long.", safe="Cancel", act="Save", body=long))
+        await desk.sees("Cancel")
+        await desk.sees("Save")
+        await desk.sees("line 3")

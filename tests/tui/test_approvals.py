@@ -37,6 +37,7 @@ async def test_always_shows_how_the_policy_changes_before_it_is_saved() -> None:
         await desk.sees("Change git.yaml?")
         await desk.sees("-  allow_force_push: false")
         await desk.sees("+  allow_force_push: true")
+        await desk.sees("Save and approve")
         assert desk.backend.asked == []
         await desk.press("right", "enter")
         await desk.until(lambda: desk.backend.asked)

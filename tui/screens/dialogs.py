@@ -14,6 +14,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
+_AROUND = 12  # lines of a question around what there is to read: border, title, two of text, buttons
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -57,6 +59,12 @@ class Question(ModalScreen[str]):
 
     def on_mount(self) -> None:
         self.query(Button).first().focus()
+
+    def on_resize(self) -> None:
+        """Whatever there is to read, the answers stay in view."""
+        room = self.size.height * 94 // 100 - _AROUND
+        for body in self.query(".dialog-body"):
+            body.styles.max_height = max(2, room)
 
     @on(Button.Pressed)
     def _chosen(self, event: Button.Pressed) -> None:

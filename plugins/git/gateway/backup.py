@@ -6,6 +6,7 @@ The commits that only the old value reaches are fetched into a repository of the
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -41,12 +42,17 @@ class Backups:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._locks: dict[str, asyncio.Lock] = {}  # pushes of one remote that are approved at once take turns
 
     async def save(self, request: str, push: Judged) -> None:
         """Keep what the push would take away. Raises `Denied` when it cannot be kept: then do not push."""
         losing = [update for update in push.updates if update.deletes or update.rewrites]
         if not losing:
             return
+        async with self._locks.setdefault(push.upstream.url, asyncio.Lock()):
+            await self._keep(request, push, losing)
+
+    async def _keep(self, request: str, push: Judged, losing: Sequence[RefUpdate]) -> None:
         objects = await self._repository(push.upstream.url, push.object_format)
         known = (await objects.git("for-each-ref", "--format=%(objectname)", "refs/backup")).decode().split()
         wish = Wish(sorted({update.old for update in losing}), known)

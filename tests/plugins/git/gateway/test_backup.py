@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ def _lose(remote: LocalUpstream, update: RefUpdate) -> None:
     native("-C", where, "update-ref", *(["-d", update.ref] if update.deletes else [update.ref, update.new]))
     native("-C", where, "reflog", "expire", "--expire=now", "--all")
     native("-C", where, "gc", "--quiet", "--prune=now")
+
+
+async def test_pushes_that_are_approved_at_once_are_all_kept(remote: LocalUpstream, backups: Backups) -> None:
+    before = _refs(remote)
+    push = Judged(remote, (RefUpdate(_BRANCH, before[_BRANCH], "0" * 40, False),))
+    requests = ["abcd2345", "abcd2345", "bcde3456", "cdef4567"]
+    await asyncio.gather(*(backups.save(request, push) for request in requests))
+    assert {backups.find(request)[0].old for request in requests} == {before[_BRANCH]}
 
 
 @pytest.mark.parametrize("kind", ["deletion", "rewrite"])
