@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from cli.connection import ask
+from cli import doctor_engine
+from cli.connection import ask, ask_if_running
 from cli.output import emit, json_option
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.registry import plugin_class
@@ -91,7 +92,7 @@ def _client(home: Home) -> Iterator[Finding]:
 
 
 def _policies(home: Home) -> Iterator[Finding]:
-    store = PolicyStore(home)
+    store, in_containers = PolicyStore(home), _in_containers(home)
     files = sorted(home.config.glob("*.yaml"))
     if not files:
         yield Finding("Policies", f"{home.config} has none", "Run: claude-container plugin add NAME")
@@ -103,15 +104,15 @@ def _policies(home: Home) -> Iterator[Finding]:
             )
         if not problems:
             yield Finding("Policy", f"{path.name} is fine")
-        yield from _tool(path.stem)
+        yield from _tool(path.stem, in_containers=in_containers)
 
 
-def _tool(tool: str) -> Iterator[Finding]:
+def _tool(tool: str, *, in_containers: bool) -> Iterator[Finding]:
     try:
         plugin_class(tool)
     except ClaudeContainerError as error:
         yield Finding("Plugin", error.message, error.hint)
-    if shutil.which(tool) is None:
+    if shutil.which(tool) is None and not in_containers:
         yield Finding(
             "Tool",
             f"{tool} is not installed here",
@@ -136,6 +137,25 @@ def _supervisor(home: Home) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _in_containers(home: Home) -> bool:
+    """Whether plugins run in containers: then their tools are the images'."""
+    state = ask_if_running(home, lambda client: client.status())
+    return state is not None and state.runtime == "docker"
+
+
+def _engine(home: Home) -> Iterator[Finding]:
+    state = ask_if_running(home, lambda client: client.status())
+    in_containers = state is not None and state.runtime == "docker"
+    for found in doctor_engine.look(home, needed=in_containers):
+        yield Finding(found.subject, found.state, found.fix)
+    for plugin in state.plugins if state is not None and in_containers else ():
+        for missing in plugin.isolation.missing:
+            yield Finding(
+                plugin.name, f"isolation in its container: {missing}",
+                "Use a Linux kernel of 6.7 or newer with Landlock and seccomp enabled.",
+            )  # fmt: skip
+
+
 _CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
-    _python, _kernel, _home, _client, _policies, _supervisor,
+    _python, _kernel, _home, _client, _policies, _supervisor, _engine,
 )  # fmt: skip

@@ -1,0 +1,66 @@
+"""doctor's look at the container engine: that it answers, what holds its containers, the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from plugins.base.errors import ClaudeContainerError
+from supervisor.containers import AGENT
+from supervisor.home import Home
+
+if TYPE_CHECKING:
+    from supervisor.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing looked at; see `cli.doctor.Finding`."""
+
+    subject: str
+    state: str
+    fix: str = ""
+
+
+def look(home: Home, *, needed: bool) -> Iterator[Found]:
+    """`needed`: plugins run in containers, or are to; else what is missing is no problem."""
+    from supervisor import engine
+
+    try:
+        found = engine.connect(patience=10)
+    except ClaudeContainerError as error:
+        yield Found("Engine", error.message.rstrip("."), error.hint if needed else "")
+        return
+    try:
+        yield Found(
+            "Engine", f"{found.name}, API {found.api_version}, at {found.url.removeprefix('unix://')}"
+        )
+        yield from _of_engine(found)
+        yield from _images(home, found, needed=needed)
+    except ClaudeContainerError as error:
+        yield Found("Engine", error.message.rstrip("."), error.hint)
+    finally:
+        found.close()
+
+
+def _of_engine(found: Engine) -> Iterator[Found]:
+    from supervisor.engine_facts import facts
+
+    with found.translated():
+        info = found.api.info()
+    for fact in facts(info, podman=found.podman):
+        yield Found("Engine", fact.text, fact.fix)
+
+
+def _images(home: Home, found: Engine, *, needed: bool) -> Iterator[Found]:
+    from supervisor.container_images import images_of
+    from supervisor.runtimes import tools
+
+    images = images_of(home, found)
+    for recipe in images.recipes((*tools(home), AGENT)):
+        if images.is_current(recipe):
+            yield Found("Image", f"{recipe.tag} is built")
+        else:
+            fix = f"Run: claude-container build {recipe.tool}" if needed and recipe.tool != AGENT else ""
+            yield Found("Image", f"{recipe.tag} is not built, or out of date", fix)
