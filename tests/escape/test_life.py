@@ -1,4 +1,4 @@
-"""The gateway's life as the agent sees it: a new token, a new policy, a crash. Nothing has to be started anew."""
+"""The gateway as the agent sees it over time: a new token, a new policy, a crash. Nothing is started anew."""
 
 from __future__ import annotations
 
