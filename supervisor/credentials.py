@@ -11,7 +11,6 @@ from plugins.base.secrets import Secret, take_from_environment
 from supervisor.gateways import gateway_of, is_gateway, tool_of
 from supervisor.policies import PolicyStore
 
-NAMES: Final = "CLAUDE_CONTAINER_CREDENTIALS"
 _USUAL: Final = ("GITHUB_TOKEN", "GH_TOKEN")
 
 
@@ -25,13 +24,6 @@ class Credentials:
     def take(self) -> None:
         """Take every variable that a policy names out of this process's environment."""
         self._secrets |= take_from_environment(variables(self._store))
-
-    def environment(self, plugin: str) -> dict[str, str]:
-        """What a plugin's process gets on top of its environment: nothing, unless it is a gateway."""
-        if not is_gateway(plugin):
-            return {}
-        values = self.values(plugin)
-        return values | {NAMES: " ".join(values)}
 
     def values(self, plugin: str) -> dict[str, str]:
         """The credentials of a gateway, by environment variable; no other plugin has any."""

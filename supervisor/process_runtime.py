@@ -101,20 +101,12 @@ class ProcessRuntime:
     """See `supervisor.runtime.Runtime`.
 
     `command` is what is run in place of a plugin's module, with the start file as its argument.
-    `credentials` gives what a plugin gets in its environment beside the usual.
     """
 
     name: Literal["process"] = "process"
 
-    def __init__(
-        self,
-        home: Home,
-        *,
-        command: tuple[str, ...] = (),
-        credentials: Callable[[str], dict[str, str]] = lambda _: {},
-    ) -> None:
+    def __init__(self, home: Home, *, command: tuple[str, ...] = ()) -> None:
         self._home = home
-        self._credentials = credentials
         self._command = command
         self._instances: set[ProcessInstance] = set()
 
@@ -170,7 +162,7 @@ class ProcessRuntime:
         start_file = directory / "start.json"
         replace_file(start_file, config.model_dump_json(indent=1).encode(), mode=0o600)
         command = (*(self._command or (*PYTHON, config.module)), str(start_file))
-        environment = {**_environment(config), **self._credentials(config.plugin)}
+        environment = _environment(config)
         log = open_log(self._home.logs / f"{config.plugin}.log")
         reader, writer = os.pipe()
         try:

@@ -86,7 +86,7 @@ class Supervisor:
     ) -> None:
         credentials = Credentials(PolicyStore(self._home))
         credentials.take()
-        runtime = self._made(credentials)
+        runtime = self._made()
         hub = Hub()
         configs = await asyncio.to_thread(_configs, self._home, workspace, db, hub)
         try:
@@ -105,9 +105,9 @@ class Supervisor:
         finally:
             await runtime.close()
 
-    def _made(self, credentials: Credentials) -> Runtime:
+    def _made(self) -> Runtime:
         if self._runtime == "process":
-            return ProcessRuntime(self._home, credentials=credentials.environment)
+            return ProcessRuntime(self._home)
         if self._runtime == "docker":
             from supervisor.docker_runtime import DockerRuntime  # brings the SDK
 
@@ -134,9 +134,7 @@ class _Parts:
             db, lambda: hub.changed("requests"), lambda: self.operations.operators, self.journal.record
         )
         self.desk = PluginDesk(
-            self.fleet, self.keeper, self.approvals, self.journal, hub, db,
-            # A process has them in its environment; of a container, that would be for everybody to read.
-            credentials.values if runtime.name == "docker" else lambda _: {},
+            self.fleet, self.keeper, self.approvals, self.journal, hub, db, credentials.values
         )  # fmt: skip
         self.operations = Operations(
             home, configs, self.fleet, self.keeper, self.desk, self.approvals, store, self.journal, hub,
