@@ -92,9 +92,9 @@ async def test_both_themes_work_on_every_screen() -> None:
 def test_the_first_paint_loads_no_screen_but_the_dashboard() -> None:
     """What is imported before the first paint delays it."""
     code = (
-        "import sys, tui.app; "
+        "import sys, tui.main, tui.app, tui.live; "
         "heavy = ('tui.screens.audit', 'tui.screens.policy', 'tui.screens.logs', 'tui.screens.approvals',"
-        " 'sqlite3', 'yaml', 'tree_sitter', 'watchfiles', 'docker'); "
+        " 'sqlite3', 'yaml', 'tree_sitter', 'watchfiles', 'docker', 'pydantic'); "
         "print(*[name for name in heavy if name in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

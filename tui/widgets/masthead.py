@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -10,9 +12,11 @@ from textual.widgets import Static
 
 from plugins.base.text import printable
 from supervisor.runtimes import AS_ASKED
-from supervisor.status import Status
 from tui.backend import Desk
 from tui.format import count
+
+if TYPE_CHECKING:
+    from supervisor.status import Status
 
 _SCREENS = ("dashboard", "approvals", "audit", "policy", "logs")
 
