@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import hashlib
 import re
+import resource
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from supervisor.containers import AGENT, LABEL_INSTANCE, LABEL_PLUGIN, Attachment, Container, seccomp_profile
+from supervisor.containers import (
+    AGENT,
+    LABEL_INSTANCE,
+    LABEL_PLUGIN,
+    Attachment,
+    Container,
+    seccomp_file,
+    seccomp_profile,
+)
 from supervisor.engine_errors import EngineError, NotThere, Taken
 
 LABEL_MADE: Final = "claude-container.made"  # hash of everything that a container was made of
 _NO_LOGS: Final = {"Type": "none"}
 _LOGS: Final = {"Type": "json-file", "Config": {"max-size": "4m", "max-file": "2"}}
+_PROCESSES: Final = 32768  # of one user of the machine, in all
 _FRACTION: Final = re.compile(r"\.(\d{1,6})\d*")
 
 
@@ -44,6 +54,7 @@ class ContainerCalls:
     api: Any
     translated: Callable[[], AbstractContextManager[None]]
     instance: str
+    podman: bool = False  # which takes a few things in another way
 
     # ------------------------------------------------------------ looking
 
@@ -79,7 +90,7 @@ class ContainerCalls:
                 working_dir=wanted.working_directory, stop_timeout=wanted.stop_seconds,
                 stdin_open=wanted.stdin, tty=wanted.tty,
                 labels={**wanted.labels, LABEL_MADE: made_of(wanted, image)},
-                host_config=self.api.create_host_config(**host_options(wanted)),
+                host_config=self.api.create_host_config(**host_options(wanted, podman=self.podman)),
                 networking_config=self._endpoints(first) if first else None,
             )  # fmt: skip
             identity = str(created["Id"])
@@ -161,11 +172,11 @@ class ContainerCalls:
 # ---------------------------------------------------------------- facts, as the engine takes them
 
 
-def host_options(wanted: Container) -> dict[str, Any]:
+def host_options(wanted: Container, *, podman: bool = False) -> dict[str, Any]:
     """The hardening, in the words of `APIClient.create_host_config`."""
     security = ["no-new-privileges:true"] if wanted.no_new_privileges else []
     if wanted.seccomp:
-        security.append(f"seccomp={seccomp_profile()}")
+        security.append(f"seccomp={seccomp_file() if podman else seccomp_profile()}")
     return {
         "read_only": wanted.read_only, "cap_drop": list(wanted.cap_drop), "security_opt": security,
         "pids_limit": wanted.pids, "mem_limit": wanted.memory_bytes, "memswap_limit": wanted.memory_bytes,
@@ -173,6 +184,7 @@ def host_options(wanted: Container) -> dict[str, Any]:
             {"Name": "nofile", "Soft": wanted.files, "Hard": wanted.files},
             {"Name": "memlock", "Soft": wanted.locked_bytes, "Hard": wanted.locked_bytes},
             {"Name": "core", "Soft": 0, "Hard": 0},
+            *([_our_processes()] if podman else []),
         ],
         "mounts": [
             {
@@ -186,6 +198,13 @@ def host_options(wanted: Container) -> dict[str, Any]:
         "network_mode": wanted.networks[0].network.name if wanted.networks else "none",
         "restart_policy": {"Name": "no"}, "init": wanted.init,
     }  # fmt: skip
+
+
+def _our_processes() -> dict[str, Any]:
+    """Podman asks for more than may be had, unless told; `pids_limit` is what limits a container."""
+    _, ours = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = _PROCESSES if ours == resource.RLIM_INFINITY else min(ours, _PROCESSES)
+    return {"Name": "nproc", "Soft": most, "Hard": most}
 
 
 def made_of(wanted: Container, image: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from supervisor.plugin_logs import MOST_BYTES, open_log
 
 _DIGITS: Final = 20
 _LARGEST_PIECE: Final = 64 * 1024
+_STAMP: Final = re.compile(r"(?P<seconds>[\dT:-]{19})(\.(?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d:\d\d)")
 
 
 class LogCopy:
@@ -69,7 +71,7 @@ class LogCopy:
             self._stream = follow(seen // 10**9)
             for piece in self._stream:
                 at, text = split(piece)
-                if at <= seen or self._closed:
+                if self._closed or not is_new(at, seen):
                     continue
                 os.write(log, text)
                 os.pwrite(position, b"%0*d" % (_DIGITS, at), 0)
@@ -89,8 +91,13 @@ def _read(descriptor: int) -> int:
 def split(untrusted_piece: bytes) -> tuple[int, bytes]:
     """When a piece was written, in nanoseconds since the epoch, and its text."""
     stamp, _, text = untrusted_piece.partition(b" ")
-    seconds, _, rest = stamp.decode("ascii", "replace").partition(".")
-    fraction = rest.rstrip("Z").split("+")[0].split("-")[0]
-    zone = rest[len(fraction) :] or "Z"
-    moment = datetime.fromisoformat(seconds + zone)
-    return int(moment.timestamp()) * 10**9 + int(fraction.ljust(9, "0")[:9] or 0), text[:_LARGEST_PIECE]
+    found = _STAMP.fullmatch(stamp.decode("ascii", "replace"))
+    if found is None:
+        raise ValueError("a piece of a log without its time")
+    seconds = int(datetime.fromisoformat(found["seconds"] + found["zone"]).timestamp())
+    return seconds * 10**9 + int((found["fraction"] or "").ljust(9, "0")[:9]), text[:_LARGEST_PIECE]
+
+
+def is_new(at: int, seen: int) -> bool:
+    """Whether a piece was not copied yet. Podman tells whole seconds: better a line twice than one lost."""
+    return at > seen or (at == seen and at % 10**9 == 0)

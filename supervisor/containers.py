@@ -73,11 +73,16 @@ def instance_of(home: Home) -> str:
 
 
 def seccomp_profile() -> str:
-    """The system calls that containers may make, as the engine takes it (JSON).
+    """The system calls that containers may make, as Docker takes it (JSON).
 
     The engine's own profile is not used: old ones refuse Landlock, which the worker needs.
     """
-    return Path(str(resources.files("supervisor"))).joinpath("seccomp.json").read_text(encoding="utf-8")
+    return seccomp_file().read_text(encoding="utf-8")
+
+
+def seccomp_file() -> Path:
+    """The same as Podman takes it: a file that it reads itself."""
+    return Path(str(resources.files("supervisor"))).joinpath("seccomp.json")
 
 
 # ---------------------------------------------------------------- the facts

@@ -331,7 +331,7 @@ class DockerRuntime(Listener):
             else:
                 self._connection = _Connected(
                     engine,
-                    ContainerCalls(engine.api, engine.translated, self._instance),
+                    ContainerCalls(engine.api, engine.translated, self._instance, engine.podman),
                     ContainerNetworks(
                         engine.api, engine.translated, containers.labels(self._home), not engine.podman
                     ),

@@ -48,7 +48,7 @@ def other_place(engine: Engine) -> Iterator[Place]:
 
 
 def calls(engine: Engine, home: Home) -> ContainerCalls:
-    return ContainerCalls(engine.api, engine.translated, containers.instance_of(home))
+    return ContainerCalls(engine.api, engine.translated, containers.instance_of(home), engine.podman)
 
 
 def networks(engine: Engine, home: Home) -> ContainerNetworks:
