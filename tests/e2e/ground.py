@@ -49,11 +49,13 @@ class Ground:
         return self.upstream.refs(REPOSITORY)
 
     def allow_the_token_here(self) -> None:
-        """The shipped policy, but for the one host that a test's token is for, which has no TLS."""
+        """The shipped policy, but for the one host that a test's token is for, which has no TLS;
+        what is blocked is refused at once."""
         named = f'["{self.upstream.url(REPOSITORY)}"]'
         policy = _POLICY.read_text().replace("[github.com]", f'["{self.upstream.host}"]')
         policy = policy.replace("push: [origin]", f"push: {named}")
-        self.policy.write_text(policy.replace('fetch: [origin, "https://github.com/*"]', f"fetch: {named}"))
+        policy = policy.replace('fetch: [origin, "https://github.com/*"]', f"fetch: {named}")
+        self.policy.write_text(policy.replace("on_block: hold", "on_block: refuse"))
 
     def give_away(self) -> None:
         """To the user that the containers run as."""

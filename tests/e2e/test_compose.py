@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from tests.e2e.look import (
     assert_powerless,
     seen,
 )  # fmt: skip
+from tests.e2e.planted import planting, processes
 from tests.engine import BASE, PATIENCE, ROOT, engine_or_skip, images_or_skip
 from tests.plugins.git.box import IDENTITY
 from tests.upstream import TOKEN
@@ -156,21 +156,9 @@ def look(stack: Stack, container: str) -> Seen:
     return seen(stack.inside(container, "bash", "-c", script(stack)).stdout)
 
 
-@contextmanager
-def planting(stack: Stack, clean: str) -> Iterator[None]:
-    """Code of the agent's, for git to run where it runs, when x.look is added."""
-    stack.ground.write("x.look", "x\n")
-    stack.ground.write(".gitattributes", "*.look filter=look\n")
-    config = stack.ground.workspace / ".git" / "config"
-    kept = config.read_text()
-    config.write_text(kept + f'[filter "look"]\n\tclean = {clean}\n')
-    yield
-    config.write_text(kept)
-
-
 def planted(stack: Stack) -> Seen:
     stack.ground.write("look", script(stack))
-    with planting(stack, '"/workspace/look >/workspace/seen 2>&1; cat"'):
+    with planting(stack.ground, '"/workspace/look >/workspace/seen 2>&1; cat"'):
         stack.git("add", "x.look")
     return seen((stack.ground.workspace / "seen").read_text())
 
@@ -308,25 +296,15 @@ def test_planted_code_has_the_workspace_and_its_gateway(stack: Stack) -> None:
 
 def test_planted_code_has_no_privileges(stack: Stack) -> None:
     """Seen from the host: inside, /proc is out of reach."""
-    with planting(stack, "exec sleep 54321"):
+    with planting(stack.ground, "exec sleep 54321"):
         adding = ["docker", "exec", stack.agent, "git", "add", "x.look"]
         waiting = subprocess.Popen(adding, env=stack.environment(), stderr=subprocess.DEVNULL)
-        until(lambda: processes(b"sleep\x0054321\0") != [])
-        (found,) = processes(b"sleep\x0054321\0")
+        until(lambda: processes("sleep", "54321") != [])
+        (found,) = processes("sleep", "54321")
         status = (found / "status").read_text()
         os.kill(int(found.name), signal.SIGKILL)
         waiting.wait()
     assert_no_privileges(status)
-
-
-def processes(line: bytes) -> list[Path]:
-    """Directories in /proc of all processes that were called so."""
-    found = []
-    for each in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if (each / "cmdline").read_bytes() == line:
-                found.append(each)
-    return found
 
 
 def test_the_token_is_in_the_gateways_settings_alone(stack: Stack) -> None:

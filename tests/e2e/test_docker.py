@@ -1,0 +1,355 @@
+"""The Docker runtime by the commands that people type: a real remote, an agent who tries things."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
+from supervisor.containers import (
+    AGENT,
+    LABEL_PLUGIN,
+    LABEL_RUNNER,
+    image,
+    instance_of,
+    labels,
+)
+from supervisor.engine import Engine
+from supervisor.home import Home
+from supervisor.recipes import image_version
+from tests.e2e.ground import REPOSITORY, UID, Ground, ground, until
+from tests.e2e.look import (
+    LOOK,
+    Seen,
+    assert_hardened,
+    assert_no_privileges,
+    assert_no_way_out,
+    assert_powerless,
+    seen,
+)  # fmt: skip
+from tests.e2e.planted import planting, processes
+from tests.engine import BASE, CHOICES, PATIENCE, engine_or_skip, images_or_skip
+from tests.plugins.git.box import IDENTITY
+from tests.upstream import TOKEN
+
+pytestmark = [pytest.mark.timeout(PATIENCE), pytest.mark.xdist_group("docker-e2e")]
+PROGRAM: Final = Path(sys.executable).with_name("claude-container")
+BUSY: Final = """i=0
+while [ ! -e /workspace/enough ]; do git rev-parse HEAD >/dev/null || echo failed; i=$((i+1)); done
+echo $i
+"""
+TOOLS: Final = ("cut", "head", "nl", "paste", "seq", "sort", "tail", "tr", "uniq", "wc")
+
+
+def ordinary_user(engine: Engine) -> list[str]:
+    """Become one who may use the engine; reading what is root's (this Python) stays possible."""
+    if os.geteuid() != 0:
+        return []
+    group = os.stat(engine.url.removeprefix("unix://")).st_gid
+    reading = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
+    return ["setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={group}", *reading, "--"]
+
+
+@dataclass
+class Installed:
+    """A home, started, and an agent that lives in its container."""
+
+    ground: Ground
+    engine: Engine
+    agent: str = ""
+    agents: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def home(self) -> Home:
+        return Home(self.ground.home)
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"], "HOME": str(self.ground.root), "DOCKER_HOST": self.engine.url,
+            "GITHUB_TOKEN": TOKEN, **IDENTITY,
+        }  # fmt: skip
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*ordinary_user(self.engine), str(PROGRAM), "--home", str(self.ground.home), *arguments]
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments), cwd=self.ground.workspace, env=self.environment(), text=True,
+            capture_output=True, timeout=300, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def told(self, *arguments: str) -> str:
+        done = self.cli(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr + self.logs()
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.told("status", "--json")))
+
+    def runs(self) -> bool:
+        done = self.cli("status", "--json")
+        plugins = json.loads(done.stdout)["plugins"] if done.returncode == 0 else []
+        return bool(plugins) and all(each["state"] == "running" for each in plugins)
+
+    def inside(self, container: str, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["docker", "exec", container, *command], env=self.environment(), text=True, capture_output=True,
+            timeout=120, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def git(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.inside(self.agent, "git", *arguments)
+
+    def containers(self, plugin: str) -> list[dict[str, Any]]:
+        label = LABEL_RUNNER if plugin == AGENT else f"{LABEL_PLUGIN}={plugin}"
+        ours = [f"{name}={value}" for name, value in labels(self.home).items()]
+        return list(self.engine.api.containers(filters={"label": [label, *ours]}))
+
+    def container(self, plugin: str) -> str:
+        (found,) = self.containers(plugin)
+        return str(found["Id"])
+
+    def pid(self, plugin: str) -> int:
+        return int(self.engine.api.inspect_container(self.container(plugin))["State"]["Pid"])
+
+    def addresses(self, plugin: str) -> list[str]:
+        networks = self.engine.api.inspect_container(self.container(plugin))["NetworkSettings"]["Networks"]
+        return [str(facts["IPAddress"]) for facts in networks.values()]
+
+    def rows(self) -> list[AuditRow]:
+        reader = AuditReader(self.home.audit_db)
+        try:
+            return list(reader.rows(AuditFilter(), 0, 100_000))
+        finally:
+            reader.close()
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {path}\n{path.read_text()}" for path in sorted(self.home.logs.glob("*.log")))
+
+    def start(self) -> None:
+        self.told("start", "--runtime", "docker", "--workspace", str(self.ground.workspace))
+
+    def start_agent(self) -> None:
+        process = subprocess.Popen(
+            self.command("run", "--", "sleep", "infinity"), cwd=self.ground.workspace, env=self.environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.agents.append(process)
+        until(lambda: self.containers(AGENT) != [], self.logs)
+        self.agent = self.container(AGENT)
+        until(lambda: self.git("rev-parse", "HEAD").returncode == 0, self.logs)
+
+
+@contextmanager
+def installed(engine: Engine) -> Iterator[Installed]:
+    images_or_skip(engine, "git", AGENT)  # the layers; each home gives them names of its own
+    with ground(engine) as made:
+        site = Installed(made, engine)
+        made.home.mkdir()
+        made.give_away()
+        site.told("init")
+        made.allow_the_token_here()
+        tables = "\n".join(f'[{tool}]\nbase = "{BASE}"\n' for tool in TOOLS)
+        (made.home / "config" / "images.toml").write_text(f"{CHOICES}\n{tables}")
+        made.give_away()
+        try:
+            site.start()
+            yield site
+        finally:
+            _end(site)
+
+
+def _end(site: Installed) -> None:
+    for process in site.agents:
+        process.terminate()
+        process.wait()
+    site.cli("stop")
+    instance = instance_of(site.home)
+    for each in site.engine.api.containers(
+        all=True, filters={"label": f"claude-container.instance={instance}"}
+    ):
+        site.engine.api.remove_container(each["Id"], force=True)
+    for each in site.engine.api.networks(filters=ours):
+        site.engine.api.remove_network(each["Id"])
+    for tool in ("git", AGENT, *TOOLS):
+        with suppress(Exception):
+            site.engine.api.remove_image(image(tool, image_version(site.home)))
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Installed]:
+    if os.geteuid() != 0:
+        pytest.skip("looking at others' processes needs root")
+    with installed(engine_or_skip()) as site:
+        site.start_agent()
+        yield site
+
+
+def script(site: Installed) -> str:
+    first, rest = LOOK.split("\n", 1)
+    doors = [f"{address}:{port}" for plugin in ("git", "git-gateway") for address in site.addresses(plugin)
+             for port in ports(site)]  # fmt: skip
+    remote = f"{site.ground.upstream.host}:{site.ground.upstream.port}"
+    return f"{first}\nTARGETS='{remote} 1.1.1.1:443 {' '.join(doors)}'\n{rest}"
+
+
+def ports(site: Installed) -> list[str]:
+    """Of the gateway: for smart HTTP alone, which answers anybody."""
+    said = json.loads((site.home.container_start("git") / "start.json").read_text())
+    return [said["gateway"].split("/")[2].split(":")[1]]
+
+
+def door(site: Installed) -> set[str]:
+    said = json.loads((site.home.container_start("git") / "start.json").read_text())
+    return {said["gateway"].split("/")[2]}
+
+
+def look(site: Installed, container: str) -> Seen:
+    return seen(site.inside(container, "bash", "-c", script(site)).stdout)
+
+
+def test_an_agent_in_its_container_pushes_its_branch_and_is_refused_on_main(site: Installed) -> None:
+    before = site.ground.refs()
+    words = (
+        "git switch -q -c claude/topic && git commit -q --allow-empty -m Second && git push -q origin HEAD"
+    )
+    assert site.told("run", "--", "sh", "-c", words) == ""
+    refused = site.cli("run", "--", "git", "push", "origin", "HEAD:main")
+    assert refused.returncode == 1
+    assert "blocked_branches" in refused.stderr
+    after = site.ground.refs()
+    assert after.pop("refs/heads/claude/topic") == site.git("rev-parse", "HEAD").stdout.strip()
+    assert after == before
+    assert any(row.event.args[-1:] == ("HEAD:main",) for row in site.rows())
+    assert f"/git/{REPOSITORY}/git-receive-pack 200 Basic" in site.ground.upstream.log()
+
+
+def test_the_agent_has_its_work_and_the_plugins_sockets(site: Installed) -> None:
+    found = look(site, site.agent)
+    assert_powerless(found, UID)
+    assert_hardened(found)
+    assert found["writable"] == ["/workspace", "/tmp"]
+    assert found["sockets"] == ["/run/plugins/git.sock"]
+    assert set(found["processes"]) <= {"/sbin/docker-init", "sleep", "bash"}
+    assert {"/opt/claude-container/cli ro,relatime", "/run/plugins ro,relatime"} <= set(found["mounts"])
+    assert [line for line in found["reach"] if line.endswith(" HTTP/1.0 404 Not Found")] == []
+
+
+def test_the_plugins_container_has_the_workspace_and_its_gateway(site: Installed) -> None:
+    found = look(site, site.container("git"))
+    assert_powerless(found, UID)
+    assert_hardened(found)
+    assert set(found["writable"]) == {"/workspace", "/tmp", "/run/plugins", "/var/lib/claude-container"}
+    assert_no_way_out(found, door(site))
+
+
+def test_the_gateways_container_has_no_workspace(site: Installed) -> None:
+    found = look(site, site.container("git-gateway"))
+    assert_powerless(found, UID)
+    assert_hardened(found)
+    assert set(found["writable"]) == {"/tmp", "/var/lib/claude-container"}
+    assert "cat: /proc/1/environ: Permission denied" in found["environ"]
+    assert not any(line.startswith("/workspace ") for line in found["mounts"])
+
+
+def test_planted_code_has_the_workspace_and_its_gateway(site: Installed) -> None:
+    site.ground.write("look", script(site))
+    with planting(site.ground, '"/workspace/look >/workspace/seen 2>&1; cat"'):
+        site.git("add", "x.look")
+    found = seen((site.ground.workspace / "seen").read_text())
+    assert_powerless(found, UID)
+    assert_no_way_out(found, door(site))
+    assert found["sockets"] == []
+    assert found["writable"] == ["/workspace"]
+    for hidden in ("status", "mounts", "routes", "devices"):
+        assert [line.rpartition(": ")[2] for line in found[hidden]] == ["Permission denied"]
+
+
+def test_planted_code_has_no_privileges(site: Installed) -> None:
+    """Seen from the host: inside, /proc is out of reach."""
+    name = "54322"
+    with planting(site.ground, f"exec sleep {name}"):
+        adding = ["docker", "exec", site.agent, "git", "add", "x.look"]
+        waiting = subprocess.Popen(adding, env=site.environment(), stderr=subprocess.DEVNULL)
+        until(lambda: processes("sleep", name) != [])
+        (found,) = processes("sleep", name)
+        status = (found / "status").read_text()
+        os.kill(int(found.name), signal.SIGKILL)
+        waiting.wait()
+    assert_no_privileges(status)
+
+
+def test_the_token_is_in_nobodys_settings(site: Installed) -> None:
+    everything = [site.agent, site.container("git"), site.container("git-gateway")]
+    assert TOKEN not in json.dumps([site.engine.api.inspect_container(each) for each in everything])
+    kept = [path for path in site.ground.home.rglob("*") if path.is_file()]
+    assert [path for path in kept if TOKEN.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("plugin", ["git", "git-gateway"])
+def test_what_is_killed_comes_back_and_no_record_is_lost_or_doubled(site: Installed, plugin: str) -> None:
+    old, count = site.pid(plugin), len(site.rows())
+    os.kill(old, signal.SIGKILL)
+    until(lambda: [site.pid(plugin)] != [old] if site.containers(plugin) else False, site.logs)
+    until(lambda: site.git("fetch", "-q", "origin").returncode == 0, site.logs)
+    until(lambda: len(site.rows()) > count, site.logs)
+    assert len({row.event.id for row in site.rows()}) == len(site.rows())
+    site.told("audit", "verify")
+
+
+def test_a_killed_supervisor_leaves_plugins_that_go_on_and_are_adopted(site: Installed) -> None:
+    pids = [site.pid("git"), site.pid("git-gateway")]
+    os.kill(int(site.status()["pid"]), signal.SIGKILL)
+    mark = "refs/heads/while-nobody-watches"
+    assert site.git("rev-parse", "--verify", "-q", mark).returncode == 1
+    site.start()
+    assert [site.pid("git"), site.pid("git-gateway")] == pids
+    until(lambda: sum(mark in row.event.args for row in site.rows()) == 1, site.logs)
+    assert len({row.event.id for row in site.rows()}) == len(site.rows())
+    site.told("audit", "verify")
+
+
+def test_ten_plugins_come_and_go_and_no_command_of_another_fails(site: Installed) -> None:
+    command = ["docker", "exec", site.agent, "sh", "-c", BUSY]
+    working = subprocess.Popen(
+        command, env=site.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        for tool in TOOLS:
+            site.told("build", tool)
+            site.told("plugin", "add", tool, "--block", "--no-such-thing")
+            wrapper = f"/opt/claude-container/cli/{tool}"
+            assert "coreutils" in site.inside(site.agent, wrapper, "--version").stdout
+            refused = site.inside(site.agent, wrapper, "--no-such-thing")
+            assert refused.returncode != 0
+        for tool in TOOLS:
+            site.told("plugin", "remove", tool)
+            assert not (site.ground.home / "cli" / tool).exists()
+    finally:
+        (site.ground.workspace / "enough").touch()
+        said = working.communicate(timeout=60)[0].split()
+    assert said[:-1] == []
+    assert int(said[-1]) > 10
+    assert [each["name"] for each in site.status()["plugins"]] == ["git", "git-gateway"]
+
+
+def test_two_homes_at_once_do_not_see_each_other(site: Installed) -> None:
+    with installed(site.engine) as other:
+        other.start_agent()
+        mine, others = site.addresses("git-gateway"), other.addresses("git-gateway")
+        assert set(mine).isdisjoint(others)
+        found = look(other, other.container("git"))
+        assert_no_way_out(found, door(other))
+        assert site.runs()
+        other.told("stop")
+        assert site.git("fetch", "-q", "origin").returncode == 0
