@@ -174,10 +174,8 @@ def _end(site: Installed) -> None:
         process.terminate()
         process.wait()
     site.cli("stop")
-    instance = instance_of(site.home)
-    for each in site.engine.api.containers(
-        all=True, filters={"label": f"claude-container.instance={instance}"}
-    ):
+    ours = {"label": f"{LABEL_INSTANCE}={instance_of(site.home)}"}
+    for each in site.engine.api.containers(all=True, filters=ours):
         site.engine.api.remove_container(each["Id"], force=True)
     for each in site.engine.api.networks(filters=ours):
         site.engine.api.remove_network(each["Id"])
