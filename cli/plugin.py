@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
 
+from cli.build import build_missing, opened_images
 from cli.connection import ask, ask_if_running
 from cli.output import emit, examples, json_option, table
 from plugins.base.errors import ClaudeContainerError
@@ -14,7 +16,8 @@ from plugins.base.registry import plugin_class
 from supervisor.assets import example_policy
 from supervisor.client import Client
 from supervisor.home import Home
-from supervisor.status import PluginStatus
+from supervisor.status import PluginStatus, Status
+from supervisor.workspace import tool_path
 from supervisor.wrappers import check_tool_name, remove_wrapper
 
 pass_home = click.make_pass_decorator(Home)
@@ -73,6 +76,9 @@ def add(home: Home, name: str, file: Path | None, block: tuple[str, ...]) -> Non
         )
     text = _policy_text(name, file, block)
     parse_policy(text, file=f"{name}.yaml", rules_model=plugin_class(name).rules_model, plugin=name)
+    running = ask_if_running(home, lambda client: client.status())
+    if running is not None:
+        _provide_tool(home, name, running)
     status = ask_if_running(home, lambda client: client.add_plugin(name, text))
     if status is None:
         home.create()
@@ -80,6 +86,18 @@ def add(home: Home, name: str, file: Path | None, block: tuple[str, ...]) -> Non
         click.echo(f"Added {home.policy_file(name)}; the plugin starts with: claude-container start")
     else:
         _report(status)
+
+
+def _provide_tool(home: Home, name: str, running: Status) -> None:
+    """See to it that the tool is there. Raises `ClaudeContainerError` when it cannot be had."""
+    if running.runtime == "docker":
+        with opened_images(home) as (_, images):
+            build_missing(images, [name])
+    elif shutil.which(name, path=tool_path(home, Path(running.workspace))) is None:
+        raise ClaudeContainerError(
+            f"{name} is not installed here.",
+            hint=f"Install {name}, or run plugins in containers: claude-container start --runtime docker",
+        )
 
 
 def _policy_text(name: str, file: Path | None, block: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Final
@@ -57,11 +57,7 @@ class DockerImages:
                 fileobj=context, custom_context=True, dockerfile=containerfile, tag=tag,
                 buildargs=dict(arguments), labels=dict(labels), rm=True, forcerm=True, decode=True,
             )  # fmt: skip
-            for message in output:
-                if "error" in message:
-                    raise BuildFailed(printable(str(message["error"]).strip()))
-                text = str(message.get("stream") or message.get("status") or "")
-                yield from map(printable, _COLOURS.sub("", text).splitlines())
+            yield from _lines(output)
 
     def read_file(self, tag: str, path: str) -> bytes:
         with self.translated():
@@ -88,6 +84,26 @@ class DockerImages:
             tag, list(command), entrypoint=[], user="65534:65534", host_config=sealed
         )
         return str(created["Id"])
+
+
+def _lines(output: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Whole lines of what a build prints: the engine sends it in pieces, as they were written."""
+    text = ""
+    for message in output:
+        if "error" in message:
+            yield from _printable(text)
+            raise BuildFailed(printable(str(message["error"]).strip()))
+        text += str(message.get("stream") or message.get("status") or "")
+        whole, end, rest = text.rpartition("\n")
+        if end:
+            yield from _printable(whole)
+            text = rest
+    yield from _printable(text)
+
+
+def _printable(text: str) -> Iterator[str]:
+    plain = _COLOURS.sub("", text)
+    return (printable(line) for line in plain.splitlines() if line.strip())
 
 
 def _only_file(packed: bytes, path: str) -> bytes:

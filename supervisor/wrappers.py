@@ -11,12 +11,14 @@ from typing import Final
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy_schema import is_tool_name
 from supervisor.assets import client_binary
+from supervisor.containers import AGENT
 from supervisor.files import replace_file
 from supervisor.gateways import is_gateway
 from supervisor.home import Home
 
 CLIENT: Final = "plugin-client"
-_RESERVED: Final = frozenset({"supervisor"})  # its log lies among those of the plugins
+# The supervisor's log lies among those of the plugins; the agent itself is found behind the wrappers.
+_RESERVED: Final = frozenset({"supervisor", AGENT})
 
 
 def is_free_name(name: str) -> bool:
