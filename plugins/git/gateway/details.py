@@ -5,7 +5,8 @@ Best effort: what cannot be fetched for showing is said to be missing, and never
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from plugins.base.errors import Denied
@@ -18,6 +19,8 @@ from plugins.git.gateway.upstream import Upstream
 _MOST_COMMITS: Final = 50
 _MOST_DIFF: Final = 64 << 10  # bytes
 _MOST_BASE: Final = 256 << 20  # bytes of a snapshot fetched only for showing a diff
+_PART_WITHIN: Final = 4.0  # seconds: whoever pushed waits meanwhile
+_ALL_WITHIN: Final = 8.0
 _LINE: Final = "--format=%h %an: %s"
 
 
@@ -27,15 +30,29 @@ async def describe(
 ) -> str:  # fmt: skip
     """Describe each changed ref."""
     parts: list[str] = []
+    end = asyncio.get_running_loop().time() + _ALL_WITHIN
     for update in updates:
         parts.append(f"{update.ref}: {_kind(update)}")
         if not update.deletes:
-            parts.append(await _arriving(upstream, update, objects, parents, histories, object_format))
+            arriving = _arriving(upstream, update, objects, parents, histories, object_format)
+            parts.append(await _in_time(arriving, "Commits that would arrive", end))
         if update.deletes or update.rewrites:
-            parts.append(await _lost(upstream, update, parents, histories, object_format))
+            lost = _lost(upstream, update, parents, histories, object_format)
+            parts.append(await _in_time(lost, "Commits that would be lost", end))
         if not update.deletes:
-            parts.append(await _change(upstream, update, objects, parents, object_format))
+            change = _change(upstream, update, objects, parents, object_format)
+            parts.append(await _in_time(change, "Diff", end))
     return "\n".join(part for part in parts if part)
+
+
+async def _in_time(part: Awaitable[str], what: str, end: float) -> str:
+    """The part of a description, or that it takes too long. `end` is on the event loop's clock."""
+    now = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout_at(min(now + _PART_WITHIN, end)):
+            return await part
+    except TimeoutError:
+        return f"{what}: not known (too much to get from the remote in time)"
 
 
 def _kind(update: RefUpdate) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from plugins.base.model import Decision
+from plugins.git.gateway import details
 from plugins.git.gateway.details import describe
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.push import Judged, Send, Settled
@@ -69,3 +72,18 @@ async def test_a_rewind_brings_nothing(gateway: Gateway, told: list[str]) -> Non
     await push(gateway, "+HEAD~1:refs/heads/main")
     assert "No commit would arrive" in told[-1]
     assert ": second\n" in told[-1].partition("Commits that would be lost:")[2]
+
+
+async def test_what_takes_too_long_does_not_take_the_rest_along(
+    gateway: Gateway, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    monkeypatch.setattr(details, "fetch", never)
+    monkeypatch.setattr(details, "_PART_WITHIN", 1.0)
+    gateway.commit("second")
+    await push(gateway, "HEAD:refs/heads/main")
+    assert "Commits that would arrive (1):" in told[-1]
+    assert told[-1].endswith("Diff: not known (too much to get from the remote in time)")
