@@ -19,6 +19,7 @@ from plugins.base.control import (
     Stats,
     Undone,
 )
+from plugins.base.errors import ClaudeContainerError
 from supervisor import reconcile
 from supervisor.approvals import Approvals
 from supervisor.control_link import PluginLink
@@ -141,14 +142,30 @@ class PluginDesk:
     async def lock_down(self, message: str | None) -> None:
         """Refuse everything with this message, from now on and after a restart; None lifts it.
 
-        A plugin that cannot be told is ended: the one started in its place is told first of all.
+        A plugin that cannot be told is ended: the one started in its place is told first of all. Raises
+        `ClaudeContainerError` when it cannot be kept for a restart; a lockdown holds until then all the same.
         """
-        self._db.set(_LOCKDOWN, message)
+        unkept = self._keep_lockdown(message)
         self.lockdown = message
         told = "Lifted the lockdown." if message is None else f"Locked down: {message}"
         self._journal.note("supervisor", "", told)
         self._hub.changed("status")
         await asyncio.gather(*map(self._tell_lockdown, list(self._fleet.plugins.values())))
+        if unkept is not None:
+            raise ClaudeContainerError(
+                f"Everything is refused now, but not after a restart of the supervisor: {unkept.message}",
+                hint=f"{unkept.hint} Then lock down again.",
+            )
+
+    def _keep_lockdown(self, message: str | None) -> ClaudeContainerError | None:
+        """Write it down. Returns why it could not be; raises that when a lockdown was to be lifted."""
+        try:
+            self._db.set(_LOCKDOWN, message)
+        except ClaudeContainerError as error:
+            if message is None:
+                raise
+            return error
+        return None
 
     async def _tell_lockdown(self, managed: Managed) -> None:
         instance, link = managed.instance, managed.link

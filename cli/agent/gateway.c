@@ -13,7 +13,7 @@
 
 #include "text.h"
 
-enum { FAILED = 1, LONGEST_HEAD = 16 * 1024, PIECE = 128 * 1024 };
+enum { FAILED = 1, LONGEST_HEAD = 16 * 1024, PIECE = 128 * 1024, TRIES = 50, PAUSE = 100 /* ms */ };
 
 static const char hint[] = "Use git itself; see which remotes can be used with: git remote -v";
 
@@ -31,17 +31,36 @@ static bool parse_address(const char *text, struct sockaddr_in *address)
     return *end == '\0' && port > 0 && port <= USHRT_MAX && inet_pton(AF_INET, host, &address->sin_addr) == 1;
 }
 
+/* A new connection, or -1 with errno. */
+static int connected(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+/* A gateway that is just being started, again perhaps, listens in a moment. */
 static int dial(void)
 {
     struct sockaddr_in address;
     if (!parse_address(getenv("CLAUDE_CONTAINER_STREAM"), &address))
         return complain(-1, hint, "there is no gateway to connect to");
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+    int fd = -1;
+    for (int tries = 0; fd < 0 && tries < TRIES; tries++) {
+        if (tries > 0)
+            poll(NULL, 0, PAUSE);
+        fd = connected(&address);
+        if (fd < 0 && errno != ECONNREFUSED)
+            break;
+    }
+    if (fd < 0) {
         complain(0, "Try again in a moment; the operator sees why with: claude-container status",
                  "the gateway cannot be reached: %s", strerror(errno));
-        if (fd >= 0)
-            close(fd);
         return -1;
     }
     return fd;

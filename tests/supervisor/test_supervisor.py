@@ -17,6 +17,7 @@ from supervisor.client import Client, NotRunning
 from supervisor.home import Home
 from supervisor.lock import AlreadyRunning
 from supervisor.policies import PolicyConflict, PolicyStore
+from supervisor.state_db import StateDb, StateError
 from supervisor.supervisor import Supervisor
 from tests.supervisor.harness import (
     enforced,
@@ -267,6 +268,30 @@ async def test_lockdown_reaches_plugins_and_outlasts_the_supervisor(place: Place
         await client.lockdown(False)
         while await tell(home, "tool", "lockdown") != "":
             pass
+        assert (await client.status()).lockdown is None
+
+
+async def test_a_lockdown_that_cannot_be_kept_holds_all_the_same(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, _ = place
+    write_policy(home, "tool")
+
+    def full(*_: object) -> None:
+        raise StateError("The disk is full.", hint="Free some space.")
+
+    async with supervised(*place) as client:
+        await enforced(client, "tool")
+        with monkeypatch.context() as patch:
+            patch.setattr(StateDb, "set", full)
+            with pytest.raises(ClaudeContainerError, match=r"refused now, but not after.*disk is full"):
+                await client.lockdown(True, "fire")
+            while await tell(home, "tool", "lockdown") != "fire":
+                pass
+            with pytest.raises(ClaudeContainerError, match="disk is full"):
+                await client.lockdown(False)
+            assert (await client.status()).lockdown == "fire"
+        await client.lockdown(False)
         assert (await client.status()).lockdown is None
 
 
