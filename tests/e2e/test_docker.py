@@ -18,12 +18,13 @@ import pytest
 from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
 from supervisor.containers import (
     AGENT,
+    LABEL_INSTANCE,
     LABEL_PLUGIN,
     LABEL_RUNNER,
     image,
     instance_of,
     labels,
-)
+)  # fmt: skip
 from supervisor.engine import Engine
 from supervisor.home import Home
 from supervisor.recipes import image_version
