@@ -17,7 +17,6 @@ import pytest
 
 from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
 from supervisor.containers import (
-    LABEL_INSTANCE,
     AGENT,
     LABEL_INSTANCE,
     LABEL_PLUGIN,
