@@ -11,7 +11,7 @@ import click
 from cli.connection import ask
 from cli.output import age, clock, echo_diff, emit, examples, json_option, short, table
 from plugins.base.text import printable
-from supervisor.client import Client
+from supervisor.api.client import Client
 from supervisor.home import Home
 from supervisor.status import Request
 
@@ -118,7 +118,7 @@ def approve(home: Home, request_id: str, minutes: float | None, always: bool, ye
 
 def _approve_always(home: Home, request_id: str, yes: bool) -> None:
     """Show how the policy would change, ask, and save it."""
-    from supervisor.policies import PolicyStore
+    from supervisor.policies.store import PolicyStore
 
     request = ask(home, lambda client: client.request(request_id))
     edit = PolicyStore(home).always(request)

@@ -11,15 +11,15 @@ import click
 
 from cli.build_progress import progress
 from cli.output import emit, json_option
-from supervisor.containers import AGENT
+from supervisor.containers.facts import AGENT
 from supervisor.home import Home
-from supervisor.images import Images
-from supervisor.policies import PolicyStore
-from supervisor.recipes import Recipe
+from supervisor.images.recipes import Recipe
+from supervisor.images.store import Images
+from supervisor.policies.store import PolicyStore
 from supervisor.wrappers import check_tool_name
 
 if TYPE_CHECKING:
-    from supervisor.engine import Engine
+    from supervisor.containers.engine import Engine
 
 pass_home = click.make_pass_decorator(Home)
 
@@ -88,8 +88,8 @@ def build_missing(images: Images, tools: Iterable[str], *, verbose: bool = False
 @contextmanager
 def opened_images(home: Home) -> Iterator[tuple[Engine, Images]]:
     """The engine that answers, and the home's images there. Raises `EngineAway` when none does."""
-    from supervisor import engine
-    from supervisor.container_images import images_of
+    from supervisor.containers import engine
+    from supervisor.images.of_home import images_of
 
     found = engine.connect()
     try:

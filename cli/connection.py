@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from supervisor.client import Client, NotRunning
+from supervisor.api.client import Client, NotRunning
 from supervisor.home import Home
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from plugins.base.errors import ClaudeContainerError
 from supervisor.credentials import present, variables
 from supervisor.gateways import gateway_of
 from supervisor.home import Home
-from supervisor.policies import PolicyStore
+from supervisor.policies.store import PolicyStore
 
 pass_home = click.make_pass_decorator(Home)
 

@@ -18,9 +18,9 @@ from cli.output import emit, json_option
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.registry import plugin_class
 from plugins.base.sandbox import available_isolation
-from supervisor.client import NotRunning
+from supervisor.api.client import NotRunning
 from supervisor.home import Home
-from supervisor.policies import PolicyStore
+from supervisor.policies.store import PolicyStore
 
 pass_home = click.make_pass_decorator(Home)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor.containers import AGENT
+from supervisor.containers.facts import AGENT
 from supervisor.home import Home
 
 if TYPE_CHECKING:
-    from supervisor.engine import Engine
+    from supervisor.containers.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Found:
 
 def look(home: Home, *, needed: bool) -> Iterator[Found]:
     """`needed`: plugins run in containers, or are to; else what is missing is no problem."""
-    from supervisor import engine
+    from supervisor.containers import engine
 
     try:
         found = engine.connect(patience=10)
@@ -45,7 +45,7 @@ def look(home: Home, *, needed: bool) -> Iterator[Found]:
 
 
 def _of_engine(found: Engine) -> Iterator[Found]:
-    from supervisor.engine_facts import facts
+    from supervisor.containers.engine_facts import facts
 
     with found.translated():
         info = found.api.info()
@@ -54,8 +54,8 @@ def _of_engine(found: Engine) -> Iterator[Found]:
 
 
 def _images(home: Home, found: Engine, *, needed: bool) -> Iterator[Found]:
-    from supervisor.container_images import images_of
-    from supervisor.runtimes import tools
+    from supervisor.images.of_home import images_of
+    from supervisor.runtimes.choice import tools
 
     images = images_of(home, found)
     for recipe in images.recipes((*tools(home), AGENT)):

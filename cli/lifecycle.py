@@ -15,9 +15,9 @@ from cli.connection import ask, ask_if_running
 from cli.credentials import renew
 from cli.output import age, emit, json_option, table
 from plugins.base.errors import ClaudeContainerError
-from supervisor.client import NotRunning
+from supervisor.api.client import NotRunning
 from supervisor.home import Home
-from supervisor.runtimes import WANTED, Wanted
+from supervisor.runtimes.choice import WANTED, Wanted
 from supervisor.setup import prepare_home
 from supervisor.status import PluginStatus, Status
 
@@ -55,7 +55,7 @@ def init(home: Home) -> None:
 def start(home: Home, workspace: Path, runtime: Wanted, foreground: bool) -> None:
     """Start the supervisor and its plugins; returns when every plugin is healthy."""
     from supervisor import daemon
-    from supervisor.runtimes import choose, tools
+    from supervisor.runtimes.choice import choose, tools
 
     prepare_home(home)
     already = running(home) is not None

@@ -13,8 +13,8 @@ from cli.output import emit, examples, json_option, table
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import parse_policy
 from plugins.base.registry import plugin_class
+from supervisor.api.client import Client
 from supervisor.assets import example_policy
-from supervisor.client import Client
 from supervisor.home import Home
 from supervisor.status import PluginStatus, Status
 from supervisor.workspace import tool_path

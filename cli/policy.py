@@ -21,7 +21,7 @@ from plugins.base.plugin import Captured, Invocation
 from plugins.base.policy import Policy, PolicyError, decode_policy, parse_policy
 from plugins.base.registry import plugin_class
 from supervisor.home import Home
-from supervisor.policies import PolicyStore
+from supervisor.policies.store import PolicyStore
 
 pass_home = click.make_pass_decorator(Home)
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from supervisor.containers import instance_of
+from supervisor.containers.facts import instance_of
 from supervisor.home import Home
 
 _DONE: Final = b"done"
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _remove(home: Home, name: str) -> None:
-    from supervisor.engine_errors import EngineError
+    from supervisor.containers.engine_errors import EngineError
 
     looks = 0
     for _ in range(_TRIES):
@@ -65,8 +65,8 @@ def _remove(home: Home, name: str) -> None:
 
 
 def _removed(home: Home, name: str) -> bool:
-    from supervisor import engine
-    from supervisor.agent_container import AgentContainer
+    from supervisor.containers import engine
+    from supervisor.containers.agent import AgentContainer
 
     found = engine.connect()
     try:

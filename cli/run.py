@@ -17,10 +17,10 @@ from cli.build import build_missing, opened_images
 from cli.connection import ask
 from cli.reaper import reaping
 from plugins.base.errors import ClaudeContainerError
-from supervisor.agent_container import AgentContainer, remove_left_over
-from supervisor.container_networks import ContainerNetworks
-from supervisor.containers import AGENT, WORKSPACE, Container, instance_of, labels, of_agent, own_user
-from supervisor.engine import Engine
+from supervisor.containers.agent import AgentContainer, remove_left_over
+from supervisor.containers.engine import Engine
+from supervisor.containers.facts import AGENT, WORKSPACE, Container, instance_of, labels, of_agent, own_user
+from supervisor.containers.networks import ContainerNetworks
 from supervisor.home import Home
 from supervisor.status import Status
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from plugins.base.errors import ClaudeContainerError
 from supervisor.daemon import run_in_foreground
 from supervisor.home import Home
-from supervisor.runtimes import Chosen
+from supervisor.runtimes.choice import Chosen
 
 
 class _Word:

@@ -15,7 +15,6 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from plugins.base.connection import Connection, Frame
 from plugins.base.control import (
     FROM_PLUGIN,
     Answer,
@@ -33,6 +32,7 @@ from plugins.base.control import (
     Welcome,
 )
 from plugins.base.errors import ProtocolError
+from plugins.base.serving.connection import Connection, Frame
 
 _MESSAGES_PER_SECOND, _BURST = 500.0, 4000.0
 _MOST_QUESTIONS = 1024

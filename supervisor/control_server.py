@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import NoReturn
 
-from plugins.base.connection import Connection
 from plugins.base.control import Hello
 from plugins.base.errors import ProtocolError
-from plugins.base.protocol import MAX_FRAME
+from plugins.base.serving.connection import Connection
+from plugins.base.serving.protocol import MAX_FRAME
 from supervisor.control_link import Handler, PluginLink, parse
 from supervisor.home import Home
 from supervisor.unix_server import listen, serve

@@ -9,7 +9,7 @@ from typing import Final
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.secrets import Secret, take_from_environment
 from supervisor.gateways import gateway_of, is_gateway, tool_of
-from supervisor.policies import PolicyStore
+from supervisor.policies.store import PolicyStore
 
 _USUAL: Final = ("GITHUB_TOKEN", "GH_TOKEN")
 

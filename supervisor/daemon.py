@@ -17,10 +17,11 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor import fleet, leftovers, lock
-from supervisor.client import Client, NotRunning
+from supervisor import fleet, lock
+from supervisor.api.client import Client, NotRunning
 from supervisor.home import Home
-from supervisor.runtimes import AS_ASKED, Chosen
+from supervisor.runtimes import leftovers
+from supervisor.runtimes.choice import AS_ASKED, Chosen
 from supervisor.status import PluginStatus, Status
 from supervisor.supervisor import Supervisor
 from supervisor.workspace import checked

@@ -24,7 +24,7 @@ from supervisor.hub import Hub
 from supervisor.journal import Journal
 from supervisor.managed import Managed
 from supervisor.reconcile import Life, Process
-from supervisor.runtime import Exit, Instance, Runtime
+from supervisor.runtimes.runtime import Exit, Instance, Runtime
 from supervisor.start_config import StartConfigs
 from supervisor.status import PluginStatus
 from supervisor.tasks import Tasks

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from plugins.base.control import Ready, Stats
 from plugins.base.text import printable
-from supervisor import policy_state, reconcile
+from supervisor import reconcile
 from supervisor.control_link import PluginLink
-from supervisor.metrics import Usage
-from supervisor.policy_state import PolicyState
+from supervisor.policies import state as policy_state
+from supervisor.policies.state import PolicyState
 from supervisor.reconcile import Life
-from supervisor.runtime import Instance
+from supervisor.runtimes.metrics import Usage
+from supervisor.runtimes.runtime import Instance
 from supervisor.status import PluginStatus
 
 _RATE_SECONDS = 10.0

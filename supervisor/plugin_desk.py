@@ -21,14 +21,14 @@ from plugins.base.control import (
 )
 from plugins.base.errors import ClaudeContainerError
 from supervisor import reconcile
-from supervisor.approvals import Approvals
+from supervisor.approvals.answers import Approvals
 from supervisor.control_link import PluginLink
 from supervisor.fleet import Fleet
 from supervisor.gateways import tool_of
 from supervisor.hub import Hub
 from supervisor.journal import Journal
 from supervisor.managed import Managed
-from supervisor.policy_keeper import PolicyKeeper
+from supervisor.policies.keeper import PolicyKeeper
 from supervisor.state_db import StateDb
 
 _PENALTY = 10.0  # seconds in which a plugin that was cut off is not let in again

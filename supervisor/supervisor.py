@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor import leftovers, lock, metrics
-from supervisor.api import ApiServer
-from supervisor.approvals import Approvals
+from supervisor import lock
+from supervisor.api.operations import Operations
+from supervisor.api.server import ApiServer
+from supervisor.approvals.answers import Approvals
 from supervisor.audit.store import AuditStore
 from supervisor.control_server import ControlServer
 from supervisor.credentials import Credentials
@@ -28,12 +29,12 @@ from supervisor.gateways import SUFFIX, Doors, doors
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal
-from supervisor.operations import Operations
 from supervisor.plugin_desk import PluginDesk
-from supervisor.policies import PolicyStore
-from supervisor.policy_keeper import PolicyKeeper
-from supervisor.process_runtime import ProcessRuntime
-from supervisor.runtime import Runtime
+from supervisor.policies.keeper import PolicyKeeper
+from supervisor.policies.store import PolicyStore
+from supervisor.runtimes import leftovers, metrics
+from supervisor.runtimes.process import ProcessRuntime
+from supervisor.runtimes.runtime import Runtime
 from supervisor.start_config import StartConfigs
 from supervisor.state_db import StateDb
 from supervisor.tasks import Tasks
@@ -109,7 +110,7 @@ class Supervisor:
         if self._runtime == "process":
             return ProcessRuntime(self._home)
         if self._runtime == "docker":
-            from supervisor.docker_runtime import DockerRuntime  # brings the SDK
+            from supervisor.containers.runtime import DockerRuntime  # brings the SDK
 
             return DockerRuntime(self._home)
         return self._runtime

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NoReturn
 
-from plugins.base.connection import Connection
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.serving.connection import Connection
 
 log = logging.getLogger(__name__)
 

@@ -23,11 +23,11 @@ from typing import Final
 import pytest
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor.containers import AGENT
-from supervisor.engine import Engine, connect
+from supervisor.containers.engine import Engine, connect
+from supervisor.containers.facts import AGENT
 from supervisor.home import Home
-from supervisor.image_engine import DockerImages
-from supervisor.images import Images
+from supervisor.images.engine import DockerImages
+from supervisor.images.store import Images
 
 ROOT: Final = Path(__file__).parents[1]
 BASE: Final = "claude-container-base:bookworm"

@@ -1,4 +1,4 @@
-"""compose.yaml and supervisor/containers.py say the same: hardening, mounts and networks."""
+"""compose.yaml and supervisor/containers/facts.py say the same: hardening, mounts and networks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from plugins.base.control import StartConfig
-from supervisor.containers import (
+from supervisor.containers.facts import (
     AGENT,
     CONTROL,
     START,

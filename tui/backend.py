@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditFilter, AuditRow
-    from supervisor.policies import PolicyEdit
-    from supervisor.replay import Difference
+    from supervisor.policies.replay import Difference
+    from supervisor.policies.store import PolicyEdit
     from supervisor.status import PluginStatus, Request, Status
 
 Link = Literal["connecting", "starting", "connected", "lost"]

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor.client import Client, NotRunning
+from supervisor.api.client import Client, NotRunning
 from supervisor.status import Request, Status
 
 _BATCH = 0.1  # seconds in which notifications are taken together

@@ -16,8 +16,8 @@ from tui.backend import Diagnostic, PolicyText, Version
 
 if TYPE_CHECKING:
     from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
-    from supervisor.policies import PolicyStore
-    from supervisor.replay import Difference
+    from supervisor.policies.replay import Difference
+    from supervisor.policies.store import PolicyStore
 
 _REPLAYED = 1000  # of the latest audit rows
 
@@ -46,7 +46,7 @@ class HomeFiles:
     # ------------------------------------------------------------ policies
 
     def _store(self) -> PolicyStore:
-        from supervisor.policies import PolicyStore
+        from supervisor.policies.store import PolicyStore
 
         return PolicyStore(self._home)
 
@@ -74,7 +74,7 @@ class HomeFiles:
     def what_would_change(self, plugin: str, text: str) -> tuple[int, Sequence[Difference]]:
         from plugins.base.registry import plugin_class
         from supervisor.audit.reader import AuditFilter
-        from supervisor.replay import differences, replayed
+        from supervisor.policies.replay import differences, replayed
 
         store = self._store()
         new, enforced = store.parse(plugin, text), self.enforced_policy(plugin)

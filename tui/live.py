@@ -19,10 +19,10 @@ from tui.backend import Desk
 from tui.home_files import HomeFiles
 
 if TYPE_CHECKING:
-    from supervisor.client import Client
+    from supervisor.api.client import Client
     from supervisor.daemon import EmbeddedSupervisor
-    from supervisor.policies import PolicyEdit
-    from supervisor.runtimes import Wanted
+    from supervisor.policies.store import PolicyEdit
+    from supervisor.runtimes.choice import Wanted
 
 _RETRY = 2.0  # seconds between attempts to attach again
 
@@ -67,7 +67,7 @@ class LiveBackend(HomeFiles):
             client = await self._attach_again(told)
 
     async def _attach_or_start(self, told: Callable[..., None]) -> Client:
-        from supervisor.client import Client, NotRunning
+        from supervisor.api.client import Client, NotRunning
 
         try:
             return await Client.connect(self._home, operator=True)
@@ -78,7 +78,7 @@ class LiveBackend(HomeFiles):
 
     def _start(self) -> None:
         from supervisor.daemon import EmbeddedSupervisor
-        from supervisor.runtimes import choose
+        from supervisor.runtimes.choice import choose
         from supervisor.setup import prepare_home
 
         prepare_home(self._home)
@@ -89,7 +89,7 @@ class LiveBackend(HomeFiles):
         self.embedded = True
 
     async def _attach_again(self, told: Callable[..., None]) -> Client:
-        from supervisor.client import Client
+        from supervisor.api.client import Client
 
         while True:
             try:

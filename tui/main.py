@@ -9,7 +9,7 @@ from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor.home import Home
-from supervisor.runtimes import WANTED, Wanted
+from supervisor.runtimes.choice import WANTED, Wanted
 
 
 def main() -> None:

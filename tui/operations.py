@@ -13,7 +13,7 @@ from tui.format import command_line, count
 from tui.screens.dialogs import AskLine, Choice, Question, confirmation
 
 if TYPE_CHECKING:
-    from supervisor.policies import PolicyEdit
+    from supervisor.policies.store import PolicyEdit
     from supervisor.status import PluginStatus, Request
     from tui.screens.base import DeskScreen
 

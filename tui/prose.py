@@ -12,7 +12,7 @@ from textual.content import Content
 from plugins.base.control import Update
 from plugins.base.text import printable
 from supervisor.audit.reader import AuditRow
-from supervisor.replay import Difference
+from supervisor.policies.replay import Difference
 from supervisor.status import PluginStatus, Request
 from tui import format as told
 from tui.format import Tone

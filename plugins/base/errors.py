@@ -22,7 +22,7 @@ class Denied(ClaudeContainerError):
 
 
 class ProtocolError(Denied):
-    """The peer sent bytes that are not the protocol (see `plugins.base.protocol`)."""
+    """The peer sent bytes that are not the protocol (see `plugins.base.serving.protocol`)."""
 
 
 class WorkerError(Denied):

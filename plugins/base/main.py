@@ -24,20 +24,20 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from plugins.base.channel import Slots
 from plugins.base.control import Hello, Lockdown, Message, SetPolicy, StartConfig
-from plugins.base.enforcement import Enforcement
+from plugins.base.control.link import ControlLink, LinkFactory
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.judging import Services
-from plugins.base.link import ControlLink, LinkFactory
+from plugins.base.events.records import Recorder
+from plugins.base.events.spool import Spool
+from plugins.base.events.stats import Counters
 from plugins.base.plugin import Plugin
-from plugins.base.records import Recorder
 from plugins.base.registry import plugin_class
 from plugins.base.secrets import forbid_dumps
-from plugins.base.server import Server
-from plugins.base.session import Session
-from plugins.base.spool import Spool
-from plugins.base.stats import Counters
+from plugins.base.serving.channel import Slots
+from plugins.base.serving.enforcement import Enforcement
+from plugins.base.serving.judging import Services
+from plugins.base.serving.server import Server
+from plugins.base.serving.session import Session
 
 log = logging.getLogger(__name__)
 

@@ -124,7 +124,7 @@ class Plugin:
 
         Raises `EditError` when no change of the rule says just that. Pure.
         """
-        from plugins.base.standing import relax_subcommands
+        from plugins.base.policy.standing import relax_subcommands
 
         return relax_subcommands(policy, operation, reason)
 

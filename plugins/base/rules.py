@@ -35,7 +35,7 @@ _TELLING = frozenset({"--version", "--help", "-h", "-V"})
 class ToolRules(BaseModel):
     """The `rules:` of a policy file. Plugins with rules of their own add fields.
 
-    Lists are tuples here, and the values strict: `plugins.base.yaml_nodes` makes no others.
+    Lists are tuples here, and the values strict: `plugins.base.policy.yaml_nodes` makes no others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)

@@ -21,8 +21,8 @@ from typing import Final
 from watchfiles import awatch
 
 from plugins.base.control import StartConfig
+from plugins.base.control.file_link import Files
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.file_link import Files
 from plugins.base.main import serve
 from plugins.base.registry import plugin_class
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plugins.git.commandline import GitCommand
+from plugins.git.commandline.subcommands import NO_VERIFY
 from plugins.git.private import PrivateFiles
-from plugins.git.subcommands import NO_VERIFY
 
 # They choose programs, configuration or transports in place of ours; nothing that works today needs them.
 _NEVER = frozenset(

@@ -9,11 +9,11 @@ from plugins.base.errors import Denied
 from plugins.base.model import Layer, Operation, RefUpdate
 from plugins.base.plugin import HookCall
 from plugins.base.text import printable
+from plugins.git.commandline.push import Push, Repository
+from plugins.git.commandline.subcommands import INDEX_HOOKS, MESSAGE_HOOKS
 from plugins.git.lookup import Lookup, text
 from plugins.git.operation import Contact, File, GitOperation, from_argv
-from plugins.git.push import Push, Repository
 from plugins.git.remotes import Remotes
-from plugins.git.subcommands import INDEX_HOOKS, MESSAGE_HOOKS
 
 JUDGED_HOOKS = ("pre-push", *INDEX_HOOKS, *MESSAGE_HOOKS)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from plugins.base.model import Operation
 from plugins.git.commandline import GitCommand, parse
-from plugins.git.push import Push, Repository, read_push
+from plugins.git.commandline.push import Push, Repository, read_push
 
 
 @dataclass(frozen=True, slots=True)

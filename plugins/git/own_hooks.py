@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from plugins.git.commandline import GitCommand
-from plugins.git.options import words
+from plugins.git.commandline.options import words
 
 # They run for every ref, and every write of the index.
 FREQUENT: Final = frozenset({"reference-transaction", "post-index-change"})

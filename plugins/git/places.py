@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from plugins.git.commandline import GitCommand
-from plugins.git.shellscan import UNKNOWN
+from plugins.git.commandline.shellscan import UNKNOWN
 
 _VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
 _OPTIONS = ("--git-dir", "--work-tree")

@@ -17,16 +17,10 @@ from plugins.base.plugin import Command, HookCall, Invocation, Plugin, Runner
 from plugins.base.rules import ToolRules
 from plugins.git import access, addresses, details, environment, hook_facts, places, rules
 from plugins.git import refusal as native
-from plugins.git.aliases import expand, nested
 from plugins.git.commandline import GitCommand, Globals, parse
-from plugins.git.lookup import Lookup
-from plugins.git.operation import Contact, GitOperation
-from plugins.git.own_hooks import OwnHooks, own_hooks
-from plugins.git.private import HOOKS, PrivateFiles
-from plugins.git.push import Repository, names_to_look_up, read_push
-from plugins.git.remotes import Remotes
-from plugins.git.rerouting import Rerouting
-from plugins.git.subcommands import (
+from plugins.git.commandline.aliases import expand, nested
+from plugins.git.commandline.push import Repository, names_to_look_up, read_push
+from plugins.git.commandline.subcommands import (
     HOOKLESS,
     INDEX_HOOKS,
     KNOWN,
@@ -35,6 +29,12 @@ from plugins.git.subcommands import (
     PAST_THE_RULES,
     REMOTE_USERS,
 )
+from plugins.git.lookup import Lookup
+from plugins.git.operation import Contact, GitOperation
+from plugins.git.own_hooks import OwnHooks, own_hooks
+from plugins.git.private import HOOKS, PrivateFiles
+from plugins.git.remotes import Remotes
+from plugins.git.rerouting import Rerouting
 
 if TYPE_CHECKING:
     from plugins.base.control import StartConfig

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.git.commandline.subcommands import INDEX_HOOKS, MESSAGE_HOOKS
 from plugins.git.own_hooks import FREQUENT, OwnHooks
-from plugins.git.subcommands import INDEX_HOOKS, MESSAGE_HOOKS
 
 _DATA = Path(__file__).parent / "hooks"
 _SCRIPTS = {"editor": "editor", "sequence-editor": "editor", "pager": "pager"}

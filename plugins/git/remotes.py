@@ -10,10 +10,10 @@ from pathlib import Path
 
 from plugins.git import addresses
 from plugins.git.commandline import GitCommand
+from plugins.git.commandline.push import Push, Repository, default_remote
+from plugins.git.commandline.shellscan import UNKNOWN
 from plugins.git.lookup import Lookup, parse_settings
 from plugins.git.operation import Contact
-from plugins.git.push import Push, Repository, default_remote
-from plugins.git.shellscan import UNKNOWN
 
 _PROGRAM_SETTINGS = ("vcs", "receivepack", "uploadpack")
 

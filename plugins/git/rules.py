@@ -15,7 +15,10 @@ from pydantic import AfterValidator, Field, StringConstraints
 from plugins.base.model import Decision, Operation, Reason
 from plugins.base.policy import Policy
 from plugins.base.rules import ToolRules
-from plugins.git import check_commands, check_content, check_refs, check_remotes
+from plugins.git.checks import commands as check_commands
+from plugins.git.checks import content as check_content
+from plugins.git.checks import refs as check_refs
+from plugins.git.checks import remotes as check_remotes
 from plugins.git.operation import GitOperation, from_argv
 
 

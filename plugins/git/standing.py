@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from plugins.base.model import Operation, Reason
 from plugins.base.policy import Policy
-from plugins.base.policy_edit import add_item, remove_item, set_scalar
-from plugins.base.standing import no_edit, relax_subcommands
-from plugins.git import check_commands, patterns
+from plugins.base.policy.edit import add_item, remove_item, set_scalar
+from plugins.base.policy.standing import no_edit, relax_subcommands
+from plugins.git import patterns
+from plugins.git.checks import commands as check_commands
 from plugins.git.operation import from_argv
 from plugins.git.rules import GitRules
 

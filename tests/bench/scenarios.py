@@ -18,9 +18,9 @@ from pathlib import Path
 from plugins.base.control import AuditEvent
 from plugins.base.model import Layer, Verdict
 from plugins.base.policy import policy_hash
+from supervisor.api.client import Client
 from supervisor.audit.reader import AuditFilter, AuditReader
 from supervisor.audit.store import AuditStore
-from supervisor.client import Client
 from supervisor.daemon import EmbeddedSupervisor
 from supervisor.home import Home
 from tests.bench.gateway import gateway

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cli import main as program
-from supervisor.policies import PolicyStore
+from supervisor.policies.store import PolicyStore
 from tests.cli.commands import Commands
 from tests.supervisor.audit.examples import events, fill, outcome
 from tests.supervisor.harness import scratch

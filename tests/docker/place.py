@@ -18,11 +18,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from supervisor.assets import default_policies
-from supervisor.containers import LABEL_INSTANCE, LABEL_RUNNER, instance_of
-from supervisor.engine import Engine
-from supervisor.engine_errors import EngineError
+from supervisor.containers.engine import Engine
+from supervisor.containers.engine_errors import EngineError
+from supervisor.containers.facts import LABEL_INSTANCE, LABEL_RUNNER, instance_of
 from supervisor.home import Home
-from supervisor.recipes import image_version
+from supervisor.images.recipes import image_version
 from tests.engine import CHOICES, engine_or_skip, images_or_skip
 from tests.supervisor.harness import scratch
 

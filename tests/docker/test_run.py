@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.containers import AGENT
+from supervisor.containers.facts import AGENT
 from tests.docker.place import KEY, Place, new_place, until
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("agent-container")]

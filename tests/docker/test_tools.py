@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.containers import AGENT
+from supervisor.containers.facts import AGENT
 from tests.docker.place import Place, Terminal, new_place
 from tests.engine import BASE
 

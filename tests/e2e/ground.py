@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from supervisor.engine import Engine
+from supervisor.containers.engine import Engine
 from tests.upstream import SmartHttp, native
 
 REPOSITORY: Final = "private/p.git"

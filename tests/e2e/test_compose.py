@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from supervisor.containers import AGENT, image
-from supervisor.engine import Engine
+from supervisor.containers.engine import Engine
+from supervisor.containers.facts import AGENT, image
 from tests.e2e.ground import REPOSITORY, UID, Ground, ground, until
 from tests.e2e.look import (
     LOOK,

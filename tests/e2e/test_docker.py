@@ -16,7 +16,8 @@ from typing import Any, Final
 import pytest
 
 from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
-from supervisor.containers import (
+from supervisor.containers.engine import Engine
+from supervisor.containers.facts import (
     AGENT,
     LABEL_INSTANCE,
     LABEL_PLUGIN,
@@ -25,9 +26,8 @@ from supervisor.containers import (
     instance_of,
     labels,
 )  # fmt: skip
-from supervisor.engine import Engine
 from supervisor.home import Home
-from supervisor.recipes import image_version
+from supervisor.images.recipes import image_version
 from tests.e2e.ground import REPOSITORY, UID, Ground, ground, until
 from tests.e2e.look import (
     LOOK,

@@ -15,8 +15,8 @@ import pytest
 
 from plugins.base.policy import policy_hash
 from supervisor import daemon
+from supervisor.api.client import Client
 from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
-from supervisor.client import Client
 from supervisor.home import Home
 from supervisor.setup import prepare_home
 from supervisor.status import PluginStatus, Request, Status

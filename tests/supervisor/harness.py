@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from supervisor import daemon
+from supervisor.api.client import Client
 from supervisor.audit.reader import AuditFilter, AuditReader
-from supervisor.client import Client
 from supervisor.home import Home
-from supervisor.process_runtime import ProcessRuntime
-from supervisor.runtime import Runtime
+from supervisor.runtimes.process import ProcessRuntime
+from supervisor.runtimes.runtime import Runtime
 from supervisor.status import PluginStatus, Status
 from supervisor.supervisor import Supervisor
 

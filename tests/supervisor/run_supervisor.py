@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from supervisor.home import Home
-from supervisor.process_runtime import ProcessRuntime
+from supervisor.runtimes.process import ProcessRuntime
 from supervisor.supervisor import Supervisor
 from tests.supervisor.harness import FAKE
 

@@ -11,10 +11,10 @@ import pytest
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor import daemon, lock
-from supervisor.client import Client
+from supervisor.api.client import Client
 from supervisor.home import Home
 from supervisor.lock import AlreadyRunning
-from supervisor.process_runtime import ProcessRuntime
+from supervisor.runtimes.process import ProcessRuntime
 from supervisor.setup import prepare_home
 from supervisor.status import Status
 from tests.supervisor.harness import write_policy

@@ -13,10 +13,10 @@ import pytest
 
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import PolicyError, policy_hash
-from supervisor.client import Client, NotRunning
+from supervisor.api.client import Client, NotRunning
 from supervisor.home import Home
 from supervisor.lock import AlreadyRunning
-from supervisor.policies import PolicyConflict, PolicyStore
+from supervisor.policies.store import PolicyConflict, PolicyStore
 from supervisor.state_db import StateDb, StateError
 from supervisor.supervisor import Supervisor
 from tests.supervisor.harness import (

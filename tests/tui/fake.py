@@ -13,10 +13,10 @@ from plugins.base.control import AuditEvent, Isolation, Update
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.model import Layer, Verdict
 from plugins.base.policy import PolicyError, Problem
-from plugins.base.policy_edit import EditError
+from plugins.base.policy.edit import EditError
 from supervisor.audit.reader import AuditFilter, AuditRow
-from supervisor.policies import PolicyConflict, PolicyEdit
-from supervisor.replay import Difference
+from supervisor.policies.replay import Difference
+from supervisor.policies.store import PolicyConflict, PolicyEdit
 from supervisor.status import PluginStatus, PolicyStatus, Request, Status
 from tui.backend import Desk, Diagnostic, PolicyText, Version
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from plugins.base.errors import ClaudeContainerError
+from supervisor.api.client import Client
 from supervisor.audit.reader import AuditFilter
-from supervisor.client import Client
 from supervisor.daemon import EmbeddedSupervisor
 from supervisor.home import Home
-from supervisor.policies import PolicyConflict
+from supervisor.policies.store import PolicyConflict
 from supervisor.status import Request
 from tests.tui.desk import open_live_desk
 from tui.backend import Desk

@@ -15,7 +15,7 @@ from textual.widgets import Static, TextArea
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import PolicyError
 from plugins.base.text import printable
-from supervisor.policies import PolicyConflict
+from supervisor.policies.store import PolicyConflict
 from tui.backend import Desk, Diagnostic
 from tui.commands import POLICY, bindings
 from tui.format import Tone

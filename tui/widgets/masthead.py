@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from plugins.base.text import printable
-from supervisor.runtimes import AS_ASKED
+from supervisor.runtimes.choice import AS_ASKED
 from tui.backend import Desk
 from tui.format import count
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from plugins.base.errors import Denied
+from plugins.base.events.records import About, Recorder, new_id, safe_args
 from plugins.base.model import Decision, Layer, RefUpdate, Verdict
-from plugins.base.records import About, Recorder, new_id, safe_args
 from plugins.git.gateway.push import look
 from plugins.git.gateway.upstream import Upstream
 from plugins.git.operation import GitOperation

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from plugins.base.asking import Asking, Blocked, Ruling, describe
+from plugins.base.control.asking import Asking, Blocked, Ruling, describe
 from plugins.base.errors import Denied
+from plugins.base.events.records import About, Recorder, safe_args
+from plugins.base.events.stats import Counters
 from plugins.base.model import Decision, Layer, Reason, RefUpdate, Verdict
 from plugins.base.policy import Policy
-from plugins.base.records import About, Recorder, safe_args
-from plugins.base.stats import Counters
 from plugins.base.text import printable
 from plugins.git import patterns, rules
 from plugins.git.gateway.backup import Backups

@@ -21,7 +21,6 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from plugins.base.asking import Asking
 from plugins.base.control import (
     Credentials,
     Hello,
@@ -34,15 +33,16 @@ from plugins.base.control import (
     Undo,
     Undone,
 )
+from plugins.base.control.asking import Asking
+from plugins.base.control.link import ControlLink, LinkFactory
 from plugins.base.errors import ClaudeContainerError, Denied
-from plugins.base.link import ControlLink, LinkFactory
+from plugins.base.events.records import Recorder
+from plugins.base.events.spool import Spool
+from plugins.base.events.stats import Counters
 from plugins.base.main import lock_state, package_version, prepare_process, read_config, settle_memory
 from plugins.base.policy import Policy
-from plugins.base.policy_holder import PolicyHolder
-from plugins.base.records import Recorder
+from plugins.base.policy.holder import PolicyHolder
 from plugins.base.secrets import Secret, take_from_environment
-from plugins.base.spool import Spool
-from plugins.base.stats import Counters
 from plugins.git import addresses
 from plugins.git.gateway.backup import Backups
 from plugins.git.gateway.forwards import Forwards, Settler

@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from plugins.base.control.file_link import Files
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.file_link import Files
 from plugins.base.secrets import take_from_environment
 from plugins.base.standalone import FORMAT, Places, parser, places, start_config
 from plugins.git.gateway.main import CREDENTIALS, TOOL, serve

@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plugins.base.connection import Connection
 from plugins.base.control import Message, SetPolicy, StartConfig
 from plugins.base.main import PluginProcess
 from plugins.base.plugin import Plugin
 from plugins.base.policy import policy_hash
-from plugins.base.protocol import header
 from plugins.base.registry import plugin_class
+from plugins.base.serving.connection import Connection
+from plugins.base.serving.protocol import header
 from supervisor.assets import client_binary
 from tests.plugins.base.supervisor import WITHIN, FakeSupervisor
 

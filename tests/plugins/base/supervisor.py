@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from plugins.base.connection import Connection
 from plugins.base.control import (
     FROM_PLUGIN,
     Answer,
@@ -30,6 +29,7 @@ from plugins.base.control import (
     Welcome,
 )
 from plugins.base.policy import policy_hash
+from plugins.base.serving.connection import Connection
 
 WITHIN = 20.0  # seconds that anything may take before a test gives up
 

@@ -17,7 +17,7 @@ import pytest
 
 from plugins.base.plugin import Captured
 from plugins.base.sandbox import available_isolation
-from plugins.base.worker_link import Exit, Running, SandboxSpec, Worker
+from plugins.base.worker.link import Exit, Running, SandboxSpec, Worker
 
 PYTHON = os.path.realpath(sys.executable)
 PATH = f"{os.path.dirname(PYTHON)}:/usr/local/bin:/usr/bin:/bin"

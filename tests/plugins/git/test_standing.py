@@ -10,8 +10,8 @@ import pytest
 from plugins.base.model import Layer, Operation, RefUpdate
 from plugins.base.plugin import Plugin
 from plugins.base.policy import parse_policy
-from plugins.base.policy_edit import EditError
-from plugins.base.standing import standing_policy
+from plugins.base.policy.edit import EditError
+from plugins.base.policy.standing import standing_policy
 from plugins.git.plugin import GitPlugin
 from plugins.git.rules import GitRules
 

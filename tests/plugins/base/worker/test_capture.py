@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from plugins.base.errors import WorkerError
-from plugins.base.worker_capture import capture
+from plugins.base.worker.capture import capture
 from tests.plugins.base.workers import (
     Bench,
 )

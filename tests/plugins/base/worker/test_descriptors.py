@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from plugins.base.errors import Denied, ToolMissing
-from plugins.base.worker_wire import CHANNEL, CHANNEL_VARIABLE
+from plugins.base.worker.wire import CHANNEL, CHANNEL_VARIABLE
 from tests.plugins.base.workers import (
     Bench,
     Line,

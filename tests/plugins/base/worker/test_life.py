@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from plugins.base.errors import WorkerError
-from plugins.base.worker_link import Worker
+from plugins.base.worker.link import Worker
 from tests.plugins.base.workers import (
     Bench,
     Line,
@@ -82,7 +82,7 @@ async def test_a_cancelled_caller_leaves_no_command(bench: Bench) -> None:
 
 SERVER = """
 import asyncio, sys
-from plugins.base.worker_link import SandboxSpec, Worker
+from plugins.base.worker.link import SandboxSpec, Worker
 async def main(workspace, private):
     worker = await Worker.start(SandboxSpec(workspace, private, "/usr/bin:/bin"))
     await worker.run(("sleep", "60"), cwd=workspace, environment={}, fds=(0, 1, 2))

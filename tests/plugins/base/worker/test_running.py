@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from plugins.base.errors import Denied, ToolMissing
-from plugins.base.worker_wire import CHANNEL_VARIABLE
+from plugins.base.worker.wire import CHANNEL_VARIABLE
 from tests.plugins.base.workers import (
     Bench,
 )

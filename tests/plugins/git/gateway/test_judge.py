@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from plugins.base.asking import Asking
 from plugins.base.control import Answer, Ask
-from plugins.base.link import Question
+from plugins.base.control.asking import Asking
+from plugins.base.control.link import Question
+from plugins.base.events.records import Recorder
+from plugins.base.events.spool import Spool
+from plugins.base.events.stats import Counters
 from plugins.base.model import RefUpdate
 from plugins.base.policy import Policy, parse_policy
-from plugins.base.records import Recorder
-from plugins.base.spool import Spool
-from plugins.base.stats import Counters
 from plugins.git.gateway.backup import Backups
 from plugins.git.gateway.forwards import Forwards
 from plugins.git.gateway.history import Histories

@@ -1,0 +1,272 @@
+"""Operators' answers to blocked operations: questions come in from plugins, answers go back.
+
+A question is answered at once when a yes for exactly that operation is there already, or when nobody is
+there to answer; else its command waits. Whatever goes wrong on the way is a no.
+
+Everything here runs in one event loop and nothing polls; what must last is in
+`supervisor.approvals.requests`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Literal
+
+from plugins.base.control import Ask, AuditEvent
+from plugins.base.model import Verdict
+from plugins.base.text import printable
+from supervisor.approvals.questions import Question, bounded
+from supervisor.approvals.requests import MOST_OPEN, RequestError, Requests, RequestStore
+from supervisor.state_db import StateDb, StateError
+from supervisor.status import Request
+
+MOST_WAITING = 256  # commands of one plugin
+LONGEST_HOLD = 86400.0  # seconds
+LONGEST_GRANT = 7 * 24 * 60.0  # minutes: a yes for longer belongs in the policy
+_LONGEST_REASON = 500
+
+Questions = list[Question]
+
+
+# Who asks: a tool's plugin and its gateway number their questions each for itself.
+_Key = tuple[str, str, str, int]
+
+
+class Approvals:
+    """Requests, who waits for them, and the operators' answers.
+
+    `notify` is called after every change, `operators` tells how many are attached, `record` takes the audit
+    events of answers and expiries. Use it in one event loop.
+    """
+
+    def __init__(
+        self,
+        db: StateDb,
+        notify: Callable[[], None],
+        operators: Callable[[], int],
+        record: Callable[[AuditEvent], None],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._requests = RequestStore(db)
+        self._notify = notify
+        self._operators = operators
+        self._record = record
+        self._clock = clock
+        self._waiting: dict[str, Questions] = {}  # by request; the oldest first
+        self._questions: dict[_Key, Question] = {}  # those that wait
+
+    # ------------------------------------------------------------ for plugins
+
+    def ask(self, ask: Ask, *, plugin: str = "") -> Question:
+        """Take a question in; iterate over what is returned for its answers.
+
+        `plugin` is who asks, as the supervisor knows it; it overrides what the question says.
+        """
+        ask = bounded(ask, plugin or ask.plugin)
+        self.forget(ask)
+        question = Question(ask.model_copy(update={"details": ""}), self._leave)
+        try:
+            self._sweep()
+            admission = self._requests.admit(ask, self._clock())
+        except StateError as error:
+            question.answer("later", reason=error.message)
+            return question
+        if admission.approved:
+            question.answer("approved", admission.request)
+        elif not admission.request:
+            question.answer("later", reason=f"{MOST_OPEN} requests of {ask.plugin} are open already.")
+        elif self._can_wait(ask):
+            self._hold(question, admission.request)
+        else:
+            question.answer("later", admission.request)
+        self._notify()
+        return question
+
+    def forget(self, ask: Ask, *, plugin: str = "") -> None:
+        """The command behind this question is gone; nothing happens when it does not wait."""
+        question = self._questions.get(_key(ask, plugin))
+        if question is not None:
+            question.forget()
+
+    # ------------------------------------------------------------ for operators
+
+    def approve(
+        self,
+        id_: str,
+        mode: str = "once",
+        minutes: float | None = None,
+        *,
+        by: str = "operator",
+    ) -> Request:
+        """Say yes to exactly this operation; raises `RequestError` when it cannot be.
+
+        `once`: the command that waits longest goes through, or else the next try within `minutes`.
+        `time`: all that wait, and every try within `minutes`. The default for `minutes` is the policy's.
+        `always`: all that wait; later tries pass by the policy, which was changed for that.
+        """
+        request = self._requests.get(id_)
+        if mode not in ("once", "time", "always"):
+            raise RequestError(f"There is no approval {mode!r}.", hint="Approve once, or for some minutes.")
+        if mode == "always":
+            self._approve_always(request)
+        elif mode == "once" and self._waiting.get(request.id):
+            self._approve_waiting(request)
+        else:
+            self._grant(request, "once" if mode == "once" else "time", minutes)
+        request = self._requests.get(request.id)
+        self._tell(request, Verdict.APPROVED, _yes(request, by), by)
+        self._notify()
+        return self._live(request)
+
+    def deny(self, id_: str, reason: str = "", *, by: str = "operator") -> Request:
+        """Say no to all that wait; the agent gets to read `reason`. Takes back a yes not used up yet."""
+        reason = printable(reason.strip())[:_LONGEST_REASON]
+        request = self._requests.get(id_)
+        self._requests.deny(request.id, reason, self._clock())
+        for question in self._take(request.id):
+            question.answer("denied", request.id, reason)
+        self._tell(request, Verdict.DENIED, f"Denied by {by}{': ' if reason else '.'}{reason}", by)
+        self._notify()
+        return self._live(self._requests.get(request.id))
+
+    def list(self) -> Requests:
+        """Newest first, at most 500, without details and with long parts cut: `get` has everything."""
+        self._sweep()
+        return [self._live(request) for request in self._requests.list()]
+
+    def get(self, id_: str) -> Request:
+        """One request, whole. Raises `RequestError` when there is none."""
+        self._sweep()
+        return self._live(self._requests.get(id_))
+
+    def open_count(self) -> int:
+        """How many requests wait for an answer."""
+        return self._requests.open_count()
+
+    def close(self) -> None:
+        """End all questions without an answer; their requests stay open."""
+        for question in [*self._questions.values()]:
+            question.forget()
+
+    # ------------------------------------------------------------ waiting
+
+    def _can_wait(self, ask: Ask) -> bool:
+        waiting = sum(question.ask.plugin == ask.plugin for question in self._questions.values())
+        return ask.hold_seconds > 0 and self._operators() > 0 and waiting < MOST_WAITING
+
+    def _hold(self, question: Question, request: str) -> None:
+        seconds = min(question.ask.hold_seconds, LONGEST_HOLD)
+        question.deadline = self._clock() + seconds
+        question.timer = asyncio.get_running_loop().call_later(seconds, self._expire, question)
+        self._wait(question, request)
+
+    def _leave(self, question: Question) -> bool:
+        """Take a question out of those that wait; whether it was the last one of its request."""
+        if self._questions.get(_key(question.ask)) is not question:
+            return False
+        del self._questions[_key(question.ask)]
+        waiting = self._waiting[question.request]
+        waiting.remove(question)
+        if not waiting:
+            del self._waiting[question.request]
+        self._notify()
+        return not waiting
+
+    def _take(self, id_: str) -> Questions:
+        """All that wait for this request, which do so no longer."""
+        questions = self._waiting.pop(id_, [])
+        for question in questions:
+            del self._questions[_key(question.ask)]
+        return questions
+
+    def _expire(self, question: Question) -> None:
+        """Nobody answered this command in time; with the last one that waited, its request expires too."""
+        id_ = question.request
+        if self._leave(question):
+            self._expire_request(id_)
+        question.answer("expired", id_)
+        self._notify()
+
+    def _approve_waiting(self, request: Request) -> None:
+        """Let the command that waits longest through; the others wait on, under a request of their own."""
+        remaining = len(self._waiting[request.id]) - 1
+        renewed = self._requests.use(request.id, self._clock(), remaining)
+        first, *rest = self._take(request.id)
+        first.answer("approved", request.id)
+        for question in rest:
+            self._wait(question, renewed)
+
+    def _approve_always(self, request: Request) -> None:
+        self._requests.close_by_policy(request.id, self._clock(), len(self._waiting.get(request.id, ())))
+        for question in self._take(request.id):
+            question.answer("approved", request.id)
+
+    def _wait(self, question: Question, request: str) -> None:
+        self._questions[_key(question.ask)] = question
+        self._waiting.setdefault(request, []).append(question)
+        question.answer("waiting", request)
+
+    def _grant(self, request: Request, mode: Literal["once", "time"], minutes: float | None) -> None:
+        """Record a yes for later tries, and let all through that wait now."""
+        if minutes is None:
+            minutes = self._requests.grant_minutes(request.id)
+        if not 0 < minutes <= LONGEST_GRANT:  # also refuses what is not a number
+            raise RequestError(
+                f"A yes cannot stay good for {minutes:g} minutes.",
+                hint=f"Name a time of up to {LONGEST_GRANT:g} minutes: "
+                f"claude-container approvals approve {request.id} --minutes 30",
+            )
+        now, waiting = self._clock(), len(self._waiting.get(request.id, ()))
+        self._requests.grant(request.id, mode, now, now + minutes * 60, waiting)
+        for question in self._take(request.id):
+            question.answer("approved", request.id)
+
+    # ------------------------------------------------------------ expiry and records
+
+    def _expire_request(self, id_: str) -> None:
+        with suppress(StateError):  # it stays open then, which lets nothing through
+            self._requests.expire(id_, self._clock())
+            self._tell(self._requests.get(id_), Verdict.EXPIRED, "Nobody answered in time.")
+
+    def _sweep(self) -> None:
+        for request in self._requests.sweep(self._clock()):
+            unused = request.state == "granted"
+            reason = "The approval was not used in time." if unused else "Nobody answered in time."
+            self._tell(request, Verdict.EXPIRED, reason)
+
+    def _tell(self, request: Request, verdict: Verdict, reason: str, by: str = "supervisor") -> None:
+        """Record what became of a request."""
+        rule, line, _ = request.reasons[0] if request.reasons else ("", None, "")
+        event = AuditEvent(
+            id=uuid.uuid4().hex, time=self._clock(), plugin=request.plugin, layer="approval",
+            args=request.args, cwd=request.cwd, verdict=verdict, rule=rule, rule_line=line, reason=reason,
+            remote=request.remote, updates=request.updates, request=request.id, caller=by,
+        )  # fmt: skip
+        self._record(event)
+
+    def _live(self, request: Request) -> Request:
+        """The request with what is known of its waiting commands."""
+        questions = self._waiting.get(request.id, ())
+        deadlines = [question.deadline for question in questions if question.deadline is not None]
+        return request.model_copy(
+            update={"waiting": len(questions), "deadline": max(deadlines, default=None)}
+        )
+
+
+def _key(ask: Ask, plugin: str = "") -> _Key:
+    return plugin or ask.plugin, ask.layer, ask.command, ask.ask
+
+
+def _yes(request: Request, by: str) -> str:
+    if request.mode == "once":
+        return f"Approved once by {by}."
+    if request.mode == "always":
+        return f"Approved by {by}, always: the policy allows it now."
+    until = datetime.fromtimestamp(request.grant_until or 0, UTC).isoformat(sep=" ", timespec="seconds")
+    return f"Approved by {by} until {until}."

@@ -1,0 +1,257 @@
+"""Containers of one instance, by an engine's low-level client. Blocking; raises `EngineError`s.
+
+What does not carry the instance's label is never touched, whatever its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import resource
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from supervisor.containers.engine_errors import EngineError, NotThere, Taken
+from supervisor.containers.facts import (
+    AGENT,
+    LABEL_INSTANCE,
+    LABEL_PLUGIN,
+    Attachment,
+    Container,
+    seccomp_file,
+    seccomp_profile,
+)
+
+LABEL_MADE: Final = "claude-container.made"  # hash of everything that a container was made of
+_NO_LOGS: Final = {"Type": "none"}
+_LOGS: Final = {"Type": "json-file", "Config": {"max-size": "4m", "max-file": "2"}}
+_PROCESSES: Final = 32768  # of one user of the machine, in all
+_FRACTION: Final = re.compile(r"\.(\d{1,6})\d*")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A container as the engine has it."""
+
+    id: str
+    name: str
+    plugin: str
+    made: str
+    running: bool
+    pid: int = 0
+    started: float = 0.0  # seconds since the epoch; 0: never
+    exit_code: int | None = None  # None while it runs
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerCalls:
+    """The containers of the instance `instance`."""
+
+    api: Any
+    translated: Callable[[], AbstractContextManager[None]]
+    instance: str
+    podman: bool = False  # which takes a few things in another way
+
+    # ------------------------------------------------------------ looking
+
+    def all(self) -> list[Found]:
+        """Every container of a plugin of this instance, running or not."""
+        with self.translated():
+            listed = self.api.containers(
+                all=True, filters={"label": [f"{LABEL_INSTANCE}={self.instance}", LABEL_PLUGIN]}
+            )
+        found = (self.look(str(entry["Id"])) for entry in listed)
+        return [container for container in found if container is not None and container.plugin != AGENT]
+
+    def look(self, name: str) -> Found | None:
+        """The container with this id or name; None when there is none of ours."""
+        try:
+            with self.translated():
+                facts = self.api.inspect_container(name)
+        except NotThere:
+            return None
+        found = _found(facts)
+        return found if _labels(facts).get(LABEL_INSTANCE) == self.instance else None
+
+    # ------------------------------------------------------------ doing
+
+    def create(self, wanted: Container, image: str) -> str:
+        """Make the container, not yet running; returns its id. One of ours with its name gives way."""
+        self.remove(wanted.name)
+        first = wanted.networks[0] if wanted.networks else None
+        with self.translated():
+            created = self.api.create_container(
+                image, list(wanted.command), name=wanted.name, hostname=wanted.hostname or None,
+                user=str(wanted.user), environment=dict(wanted.environment), entrypoint=[],
+                working_dir=wanted.working_directory, stop_timeout=wanted.stop_seconds,
+                stdin_open=wanted.stdin, tty=wanted.tty,
+                labels={**wanted.labels, LABEL_MADE: made_of(wanted, image)},
+                host_config=self.api.create_host_config(**host_options(wanted, podman=self.podman)),
+                networking_config=self._endpoints(first) if first else None,
+            )  # fmt: skip
+            identity = str(created["Id"])
+            try:
+                for each in wanted.networks[1:]:
+                    self.api.connect_container_to_network(
+                        identity, each.network.name, ipv4_address=each.address or None
+                    )
+            except BaseException:
+                self.api.remove_container(identity, force=True)
+                raise
+        return identity
+
+    def _endpoints(self, at: Attachment) -> Any:
+        settings = self.api.create_endpoint_config(ipv4_address=at.address or None)
+        return self.api.create_networking_config({at.network.name: settings})
+
+    def start(self, identity: str) -> None:
+        with self.translated():
+            self.api.start(identity)
+
+    def signal(self, identity: str, name: str) -> None:
+        """Send a signal; nothing happens when it does not run (any more)."""
+        with suppress(NotThere, Taken), self.translated():
+            self.api.kill(identity, name)
+
+    def stop(self, identity: str, seconds: int) -> None:
+        """Let it end, for so long; then end it."""
+        with suppress(NotThere), self.translated():
+            self.api.stop(identity, timeout=seconds)
+
+    def remove(self, name: str) -> None:
+        """Remove it, running or not. Raises `Taken` when somebody else has the name."""
+        found = self.look(name)
+        if found is None:
+            self._check_free(name)
+            return
+        with suppress(NotThere, Taken), self.translated():  # taken: it is being removed already
+            self.api.remove_container(found.id, force=True, v=True)
+
+    def _check_free(self, name: str) -> None:
+        with suppress(NotThere), self.translated():
+            self.api.inspect_container(name)
+            raise Taken(
+                f"There is a container {name} already that is not ours.",
+                hint=f"Remove it if nobody needs it: docker rm -f {name}",
+            )
+
+    # ------------------------------------------------------------ watching
+
+    def stats(self, identity: str) -> tuple[float, int] | None:
+        """Seconds of CPU since it started, and bytes of memory; None when it does not run."""
+        try:
+            with self.translated():
+                return _usage(self.api.stats(identity, stream=False, one_shot=True))
+        except (EngineError, KeyError, TypeError):
+            return None
+
+    def events(self) -> Any:
+        """The stream of what happens to our containers, as the engine sends it; has `close`."""
+        with self.translated():
+            return self.api.events(
+                decode=True,
+                filters={"type": "container", "label": [f"{LABEL_INSTANCE}={self.instance}", LABEL_PLUGIN]},
+            )
+
+    def logs(self, identity: str, since: int) -> Any:
+        """The stream of what it wrote since then (seconds since the epoch) and goes on writing; has `close`.
+
+        Each piece begins with its time, and a space.
+        """
+        with self.translated():
+            return self.api.logs(
+                identity, stdout=True, stderr=True, stream=True, follow=True, timestamps=True,
+                since=since or None,
+            )  # fmt: skip
+
+
+# ---------------------------------------------------------------- facts, as the engine takes them
+
+
+def host_options(wanted: Container, *, podman: bool = False) -> dict[str, Any]:
+    """The hardening, in the words of `APIClient.create_host_config`."""
+    security = ["no-new-privileges:true"] if wanted.no_new_privileges else []
+    if wanted.seccomp:
+        security.append(f"seccomp={seccomp_file() if podman else seccomp_profile()}")
+    return {
+        "read_only": wanted.read_only, "cap_drop": list(wanted.cap_drop), "security_opt": security,
+        "pids_limit": wanted.pids, "mem_limit": wanted.memory_bytes, "memswap_limit": wanted.memory_bytes,
+        "ulimits": [
+            {"Name": "nofile", "Soft": wanted.files, "Hard": wanted.files},
+            {"Name": "memlock", "Soft": wanted.locked_bytes, "Hard": wanted.locked_bytes},
+            {"Name": "core", "Soft": 0, "Hard": 0},
+            *([_our_processes()] if podman else []),
+        ],
+        "mounts": [
+            {
+                "Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only,
+                "BindOptions": {"Propagation": "rprivate"},
+            }
+            for mount in wanted.mounts
+        ],
+        "tmpfs": dict(wanted.tmpfs), "dns": list(wanted.dns) or None,
+        "log_config": _LOGS if wanted.logged else _NO_LOGS,
+        "network_mode": wanted.networks[0].network.name if wanted.networks else "none",
+        "restart_policy": {"Name": "no"}, "init": wanted.init,
+    }  # fmt: skip
+
+
+def _our_processes() -> dict[str, Any]:
+    """Podman asks for more than may be had, unless told; `pids_limit` is what limits a container."""
+    _, ours = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = _PROCESSES if ours == resource.RLIM_INFINITY else min(ours, _PROCESSES)
+    return {"Name": "nproc", "Soft": most, "Hard": most}
+
+
+def made_of(wanted: Container, image: str) -> str:
+    """Names everything that the container is made of: one with another name is to be replaced."""
+    facts = repr((image, wanted.command, host_options(wanted), sorted(wanted.environment.items()),
+                  wanted.networks, str(wanted.user)))  # fmt: skip
+    return hashlib.sha256(facts.encode()).hexdigest()[:32]
+
+
+# ---------------------------------------------------------------- what the engine says
+
+
+def _found(facts: Mapping[str, Any]) -> Found:
+    state, labels = facts["State"], _labels(facts)
+    running = bool(state.get("Running"))
+    return Found(
+        id=str(facts["Id"]),
+        name=str(facts.get("Name", "")).lstrip("/"),
+        plugin=labels.get(LABEL_PLUGIN, ""),
+        made=labels.get(LABEL_MADE, ""),
+        running=running,
+        pid=int(state.get("Pid") or 0),
+        started=_seconds(str(state.get("StartedAt", ""))),
+        exit_code=None if running else int(state.get("ExitCode") or 0),
+        out_of_memory=bool(state.get("OOMKilled")),
+    )
+
+
+def _labels(facts: Mapping[str, Any]) -> Mapping[str, str]:
+    return facts.get("Config", {}).get("Labels") or {}
+
+
+def _seconds(text: str) -> float:
+    """A time like 2026-11-25T14:00:00.123456789Z; 0 for none."""
+    try:
+        moment = datetime.fromisoformat(_FRACTION.sub(r".\1", text))
+    except ValueError:
+        return 0.0
+    return max(0.0, moment.timestamp()) if moment.year > 1 else 0.0
+
+
+def _usage(stats: Mapping[str, Any]) -> tuple[float, int] | None:
+    """Memory is without file pages that the kernel may drop at any time, as `docker stats` has it."""
+    memory = stats["memory_stats"]
+    if "usage" not in memory:
+        return None
+    details = memory.get("stats") or {}
+    cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+    used = memory["usage"] - cache if cache < memory["usage"] else memory["usage"]
+    return stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, int(used)

@@ -1,0 +1,26 @@
+"""Which image a container is made from, and which images a home has. Blocking; raises `EngineError`s."""
+
+from __future__ import annotations
+
+from plugins.base.errors import ClaudeContainerError
+from supervisor.containers.engine import Engine
+from supervisor.containers.facts import image
+from supervisor.home import Home
+from supervisor.images.engine import DockerImages
+from supervisor.images.recipes import image_version
+from supervisor.images.store import Images
+
+
+def images_of(home: Home, engine: Engine) -> Images:
+    return Images(home, DockerImages(engine.api, engine.translated), image_version(home))
+
+
+def image_id(engine: Engine, tool: str, version: str) -> str:
+    """The image of the tool's plugin as it is now. Raises `ClaudeContainerError` when it is not built."""
+    tag = image(tool, version)
+    found = DockerImages(engine.api, engine.translated).image(tag)
+    if found is None:
+        raise ClaudeContainerError(
+            f"The image {tag} is not built.", hint=f"Run: claude-container build {tool}"
+        )
+    return found.id

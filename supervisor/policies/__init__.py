@@ -1,0 +1,1 @@
+"""Policies on this side: files, history, what each plugin enforces, what an edit would change."""

@@ -1,0 +1,62 @@
+"""Plugins in containers of a real engine, each test in a home of its own; nothing of it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from plugins.base.errors import ClaudeContainerError
+from supervisor.containers import facts as containers
+from supervisor.containers.calls import ContainerCalls
+from supervisor.containers.engine import Engine
+from supervisor.containers.networks import ContainerNetworks
+from supervisor.home import Home
+from tests.engine import engine_or_skip, images_or_skip
+from tests.supervisor.harness import scratch
+
+Place = tuple[Home, Path]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    found = engine_or_skip()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def version(engine: Engine) -> str:
+    """The images' version."""
+    return images_or_skip(engine, "git")
+
+
+@pytest.fixture
+def place(engine: Engine) -> Iterator[Place]:
+    with scratch() as (home, workspace):
+        yield home, workspace
+        clean(engine, home)
+
+
+@pytest.fixture
+def other_place(engine: Engine) -> Iterator[Place]:
+    with scratch() as (home, workspace):
+        yield home, workspace
+        clean(engine, home)
+
+
+def calls(engine: Engine, home: Home) -> ContainerCalls:
+    return ContainerCalls(engine.api, engine.translated, containers.instance_of(home), engine.podman)
+
+
+def networks(engine: Engine, home: Home) -> ContainerNetworks:
+    return ContainerNetworks(engine.api, engine.translated, containers.labels(home), not engine.podman)
+
+
+def clean(engine: Engine, home: Home) -> None:
+    with suppress(ClaudeContainerError):
+        for found in calls(engine, home).all():
+            calls(engine, home).remove(found.id)
+        networks(engine, home).remove_unused()
