@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -51,14 +51,22 @@ class AgentContainer:
     def _calls(self) -> ContainerCalls:
         return ContainerCalls(self.api, self.translated, self.instance)
 
-    def attach(self) -> socket.socket:
+    @contextmanager
+    def attach(self) -> Iterator[socket.socket]:
         """Its stdin, stdout and stderr as one stream; to be had before it starts."""
         with self.translated():
             stream = self.api.attach_socket(
                 self.name, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "detachKeys": _NO_DETACHING}
             )
         # The SDK gives a read-only file around the socket. A copy of the descriptor outlives both.
-        return socket.socket(fileno=os.dup(stream.fileno()))
+        copy = socket.socket(fileno=os.dup(stream.fileno()))
+        try:
+            yield copy
+        finally:
+            # Not only our copy is to end: an engine does not remove what still writes to somebody.
+            with suppress(OSError):
+                copy.shutdown(socket.SHUT_RDWR)
+            copy.close()
 
     def start(self) -> None:
         with self.translated():

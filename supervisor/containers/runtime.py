@@ -39,7 +39,7 @@ from supervisor.runtimes.logs import last_words
 from supervisor.runtimes.metrics import Usage
 from supervisor.runtimes.runtime import Exit
 
-_COPYING: Final = 3.0  # seconds to copy the last of a log
+_COPYING: Final = 10.0  # seconds to copy the last of a log
 _LEAVING: Final = 10.0  # seconds for an engine to remove networks, when the supervisor ends
 _MOST_SIGNALS: Final = 64
 
