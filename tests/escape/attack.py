@@ -18,3 +18,4 @@ class Attack:
     name: str
     script: str
     goal: str = "moved"
+    tries: int = 1  # natively: a race is not won every time

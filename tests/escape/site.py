@@ -115,7 +115,7 @@ class Site:
         native("-C", where, "fetch", "--quiet", str(project), "+refs/heads/*:refs/remotes/origin/*")
         native("-C", where, "config", "user.name", "Agent")
         native("-C", where, "config", "user.email", "agent@example.invalid")
-        native("init", "--quiet", "--bare", f"{where}/local.git")
+        native("init", "--quiet", "--bare", "--initial-branch=main", f"{where}/local.git")
         (self.workspace / ".git" / "info" / "exclude").write_text("plant.sh\ndeaf.sh\nlocal.git\n")
         self._program("plant.sh", _PLANT.format(workspace=where, look="cat" if can_box() else ":"))
         self._program("deaf.sh", f"#!/bin/sh\nexec {where}/plant.sh </dev/null\n")

@@ -15,15 +15,24 @@ _ALL = [
 ]
 
 
+def _works_natively(place: Site, attack: Attack) -> bool:
+    for _ in range(attack.tries):
+        done = place.native(attack.script)
+        harm = place.harm(done)
+        place.reset()
+        if attack.goal in harm:
+            return True
+        print(done.output)
+    return False
+
+
 def test_there_are_enough_attacks() -> None:
     assert len(_ALL) >= 120
 
 
 @pytest.mark.parametrize("attack", _ALL)
 def test_an_attack_is_real_and_contained(place: Site, attack: Attack) -> None:
-    natively = place.native(attack.script)
-    assert attack.goal in place.harm(natively), f"not a real attack:\n{natively.output}"
-    place.reset()
+    assert _works_natively(place, attack), "not a real attack"
     contained = place.contained(attack.script)
     assert place.harm(contained) == set(), contained.output
 

@@ -7,9 +7,9 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -123,11 +123,12 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def test_git_uses_nothing_that_the_page_does_not_name() -> None:
-    named = set(re.findall(r"`(plugins\.base\.\w+)`", PAGE.read_text()))
+    named = set(re.findall(r"`(plugins\.base\.[\w.]+)`", PAGE.read_text()))
     used = {module for file in (ROOT / "plugins" / "git").rglob("*.py") for module in imports(file)}
     assert used <= named
 
 
 def test_what_the_page_names_is_there() -> None:
-    names: set[Any] = set(re.findall(r"`plugins\.base\.(\w+)`", PAGE.read_text()))
-    assert all((ROOT / "plugins" / "base" / f"{name}.py").is_file() for name in names)
+    names = set(re.findall(r"`(plugins\.base\.[\w.]+)`", PAGE.read_text()))
+    assert names
+    assert [name for name in sorted(names) if find_spec(name) is None] == []

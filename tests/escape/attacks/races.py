@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.escape.attack import Attack
 
 
@@ -20,7 +22,7 @@ def _rewritten(old: str, new: str) -> tuple[str, str]:
     return there, back
 
 
-ATTACKS = (
+_RACES = (
     Attack("the remote's URL flips", _flipping(*_rewritten("$ORIGIN", "$OTHER"), "git push origin HEAD:claude/x"),
            "elsewhere"),
     Attack("the refspec flips",
@@ -46,3 +48,4 @@ ATTACKS = (
            "git config remote.origin.push HEAD:refs/heads/claude/x; mv .git real.git; ln -s real.git .git; "
            + _flipping("ln -sfn other.git .git", "ln -sfn real.git .git", "git push origin")),
 )  # fmt: skip
+ATTACKS = tuple(replace(race, tries=5) for race in _RACES)
