@@ -204,3 +204,15 @@ async def test_the_gateway_keeps_nothing_of_a_push(gateway: Gateway, repository:
     gateway.commit("second")
     await gateway.git("push", repository, "HEAD:refs/heads/claude/x")
     assert list((gateway.scratch / "quarantine").iterdir()) == []
+
+
+async def test_an_accepted_push_option_arrives(gateway: Gateway, repository: str) -> None:
+    kept = gateway.scratch / "options"
+    hook = gateway.upstream.path(_NAME) / "hooks" / "pre-receive"
+    hook.write_text(f'#!/bin/sh\necho "$GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0" > {kept}\n')
+    hook.chmod(0o755)
+    head = gateway.commit("second")
+    done = await gateway.git("push", "-o", "ci.skip", repository, "HEAD:refs/heads/claude/x")
+    assert done.returncode == 0, done.stderr
+    assert gateway.upstream.refs(_NAME)["refs/heads/claude/x"] == head
+    assert kept.read_text() == "1 ci.skip\n"
