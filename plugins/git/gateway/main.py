@@ -14,7 +14,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -36,10 +37,11 @@ from plugins.base.control import (
 from plugins.base.control.asking import Asking
 from plugins.base.control.link import ControlLink, LinkFactory
 from plugins.base.errors import ClaudeContainerError, Denied
-from plugins.base.events.records import Recorder
+from plugins.base.events.records import About, Recorder, safe_args
 from plugins.base.events.spool import Spool
 from plugins.base.events.stats import Counters
 from plugins.base.main import lock_state, package_version, prepare_process, read_config, settle_memory
+from plugins.base.model import Layer, Verdict
 from plugins.base.policy import Policy
 from plugins.base.policy.holder import PolicyHolder
 from plugins.base.secrets import Secret, take_from_environment
@@ -110,6 +112,13 @@ class GatewayProcess:
         self.counters.commands += 1
         claimed = command if _COMMAND.fullmatch(command) else ""
         return WireJudge(self, TOOL, claimed, self._histories, self._backups)
+
+    def record_refusal(self, args: tuple[str, ...], error: Denied) -> None:
+        """Record a remote that may not be used. Raises `SpoolError`: it is refused all the same."""
+        policy = self.policy
+        about = About("", safe_args(args), "", "", policy.hash if policy is not None else "")
+        self.counters.blocked += 1
+        self.recorder.refusal(about, Verdict.BLOCKED, error.message, rule="remotes", layer=Layer.WIRE)
 
     # ------------------------------------------------------------ life
 
@@ -239,15 +248,34 @@ class _Remotes:
     """See `plugins.git.gateway.server.Remotes`."""
 
     def __init__(self, process: GatewayProcess, allowed: AllowedRemotes) -> None:
+        self._process = process
         self._allowed = allowed
-        self.for_fetch = allowed.for_fetch
-        self.for_push = allowed.for_push
         self.judge = process.judge
+
+    def for_fetch(self, scheme: str, rest: str) -> Upstream:
+        with self._recorded("fetch", scheme, rest):
+            return self._allowed.for_fetch(scheme, rest)
+
+    def for_push(self, scheme: str, rest: str) -> Upstream:
+        with self._recorded("push", scheme, rest):
+            return self._allowed.for_push(scheme, rest)
+
+    @contextmanager
+    def _recorded(self, verb: str, scheme: str, rest: str) -> Iterator[None]:
+        """A refused remote is written down before the client is told."""
+        try:
+            yield
+        except Denied as error:
+            url = f"/{rest}" if scheme == "file" else f"{scheme}://{rest}"
+            self._process.record_refusal((verb, url), error)
+            raise
 
     def named(self, url: str) -> Upstream:
         """A remote by the URL that the gateway shows. Raises `Denied` when it is not allowed any more."""
         scheme, separator, rest = url.partition("://")
-        return self.for_push(scheme, rest) if separator else self.for_push("file", url.removeprefix("/"))
+        if separator:
+            return self._allowed.for_push(scheme, rest)
+        return self._allowed.for_push("file", url.removeprefix("/"))
 
 
 def _empty(directory: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ from plugins.git.gateway.judge import WireJudge
 from plugins.git.gateway.local_upstream import LocalUpstream
 from plugins.git.gateway.push import Judged
 from plugins.git.rules import GitRules
+from supervisor.approvals.requests import RequestStore
+from supervisor.state_db import StateDb
 
 _POLICY = """\
 plugin: git
@@ -223,3 +226,58 @@ async def test_an_approval_is_for_exactly_one_push(judge: WireJudge, desk: Desk,
     first, other, again = (ask.fingerprint for ask in desk.asked)
     assert first == again
     assert first != other
+
+
+async def test_a_claimed_command_changes_no_verdict_and_no_approval(
+    judge: WireJudge, desk: Desk, tmp_path: Path
+) -> None:
+    """Whoever claims another command's id is judged, and asked for, by what is pushed alone."""
+    honest, nobody = judge, replace(judge, command="")
+    forged = replace(judge, command="d" * 32)
+    for update in (
+        RefUpdate("refs/heads/claude/x", _ZERO, _A), RefUpdate("refs/heads/main", _A, _B, True),
+        RefUpdate("refs/heads/claude/x", _A, _ZERO),
+    ):  # fmt: skip
+        push = _push(tmp_path, update)
+        assert honest.decide(push) == forged.decide(push) == nobody.decide(push)
+    main = RefUpdate("refs/heads/main", _A, _B, True)
+    for one in (honest, forged, nobody):
+        await _settle(one, _push(tmp_path, main))
+    assert len({ask.fingerprint for ask in desk.asked}) == 1
+    await _settle(honest, _push(tmp_path, replace(main, new="c" * 40)))
+    assert desk.asked[-1].fingerprint != desk.asked[0].fingerprint
+
+
+class StoreDesk(Desk):
+    """An operator's side whose answers come from the real store of requests."""
+
+    store: RequestStore
+
+    def ask(self, ask: Ask) -> Question:
+        self.asked.append(ask)
+        admission = self.store.admit(ask, 1000.0)
+        question = Question(1, lambda _: None)
+        outcome = "approved" if admission.approved else "later"
+        question.give(Answer(ask=1, outcome=outcome, request=admission.request))
+        return question
+
+
+async def test_of_two_pushes_that_race_for_one_approval_one_passes(tmp_path: Path) -> None:
+    spool = Spool.open(tmp_path / "spool")
+    desk = StoreDesk(spool, Forwards(tmp_path / "forwards"))
+    db = StateDb(tmp_path / "state.db").open()
+    desk.store = RequestStore(db)
+    push = _push(tmp_path, RefUpdate("refs/heads/main", _A, _B, True))
+    first, second = (
+        WireJudge(desk, "git", letter * 32, Histories(tmp_path / "h"), Backups(tmp_path / "b"))
+        for letter in "cd"
+    )
+    _, told, _ = await _settle(first, push)
+    request = desk.store.list()[0].id
+    assert request in told
+    desk.store.grant(request, "once", 1000.0, 2000.0, 0)
+    results = await asyncio.gather(_settle(first, push), _settle(second, push))
+    assert sorted(allowed for allowed, _, _ in results) == [False, True]
+    assert [verdict for verdict, _ in desk.verdicts()].count("approved") == 1
+    db.close()
+    spool.close()
