@@ -21,7 +21,7 @@ if [ ! -x "$command" ]; then
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     fail "Python 3.11 or newer is needed." "Name one: PYTHON=/path/to/python3 scripts/install.sh"
   "$python" -m venv .venv || fail "No virtual environment can be made." "On Debian: apt install python3-venv"
-  .venv/bin/pip install --quiet --disable-pip-version-check .
+  .venv/bin/pip install --quiet --disable-pip-version-check --editable .  # which compiles nothing
   command=.venv/bin/claude-container
 fi
 

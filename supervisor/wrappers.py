@@ -46,20 +46,30 @@ def install_client(home: Home) -> bool:
 
     The old one is replaced by a rename, so that clients that run go on. Raises `ClaudeContainerError`.
     """
-    source = client_binary()
-    if source is None:
-        raise ClaudeContainerError(
-            "plugin-client is not built, and there is no C compiler to build it.",
-            hint="Install one (Debian: apt install gcc libc6-dev make), or install the wheel, which has it.",
-        )
+    wanted = _client(home)
     target = home.cli / CLIENT
-    wanted = source.read_bytes()
     if _is_installed(target, wanted):
         return False
     if target.is_symlink():
         target.unlink()  # a link would be followed, and what it leads to replaced
     replace_file(target, wanted, mode=0o755)
     return True
+
+
+def _client(home: Home) -> bytes:
+    """The program: as it ships, else compiled here, else out of the image of the git plugin."""
+    source = client_binary()
+    if source is not None:
+        return source.read_bytes()
+    from supervisor.images.of_home import client_of_image  # brings the engine's SDK
+
+    taken = client_of_image(home)
+    if taken is None:
+        raise ClaudeContainerError(
+            "plugin-client is not built, and there is no C compiler to build it.",
+            hint="Run: claude-container build git  (or install a compiler: apt install gcc libc6-dev make)",
+        )
+    return taken
 
 
 def _is_installed(target: Path, wanted: bytes) -> bool:

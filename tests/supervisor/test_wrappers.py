@@ -13,6 +13,7 @@ from plugins.base.policy import parse_policy
 from plugins.base.registry import plugin_class
 from supervisor import assets, wrappers
 from supervisor.home import Home
+from supervisor.images import of_home
 from supervisor.wrappers import check_tool_name, install_client, install_wrapper, is_free_name, remove_wrapper
 
 
@@ -66,9 +67,20 @@ def test_a_link_in_the_clients_place_is_replaced_and_not_followed(home: Home, sh
     assert not (home.cli / "plugin-client").is_symlink()
 
 
+def test_without_a_compiler_the_client_comes_out_of_the_image(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wrappers, "client_binary", lambda: None)
+    monkeypatch.setattr(of_home, "client_of_image", lambda _: b"program")
+    assert wrappers.install_client(home)
+    assert (home.cli / "plugin-client").read_bytes() == b"program"
+    assert (home.cli / "plugin-client").stat().st_mode & 0o777 == 0o755
+
+
 def test_without_binary_and_compiler_the_error_names_a_fix(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(of_home, "client_of_image", lambda _: None)
     monkeypatch.setattr(wrappers, "client_binary", lambda: None)
     with pytest.raises(ClaudeContainerError, match="no C compiler") as raised:
         install_client(home)
