@@ -149,6 +149,7 @@ class Fleet:
 
     async def _start(self, managed: Managed) -> None:
         try:
+            self._home.check_socket(managed.name)
             if not is_gateway(managed.name):
                 await asyncio.to_thread(install_wrapper, self._home, managed.name)
             _remove_socket(self._home.plugin_socket(managed.name))

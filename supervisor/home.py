@@ -10,7 +10,7 @@ from plugins.base.errors import ClaudeContainerError
 
 # sockaddr_un.sun_path holds 108 bytes with its terminating zero (unix(7)).
 _LONGEST_SOCKET_PATH = 107
-_LONGEST_NAME = len("/sockets/") + 64 + len(".sock")
+_ROOM = len("/run/control/supervisor.sock")  # the longest of ours below the home; tools' names vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,15 @@ class Home:
     def plugin_socket(self, plugin: str) -> Path:
         return self.sockets / f"{plugin}.sock"
 
+    def check_socket(self, plugin: str) -> None:
+        """Raise `ClaudeContainerError` when the plugin's socket would have a path that is too long."""
+        path = self.plugin_socket(plugin)
+        if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+            raise ClaudeContainerError(
+                f"The path of the socket of {plugin} is too long: {path}.",
+                hint="Choose a shorter home with --home or CLAUDE_HOME.",
+            )
+
     def plugin_state(self, plugin: str) -> Path:
         """The private directory of one plugin: start file, spool, worker's home and tmp."""
         return self.run / "plugins" / plugin
@@ -96,7 +105,7 @@ class Home:
 
     def create(self) -> None:
         """Make the directories that are missing. Raises `ClaudeContainerError` when that cannot be."""
-        if len(os.fsencode(self.root)) + _LONGEST_NAME > _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(self.root)) + _ROOM > _LONGEST_SOCKET_PATH:
             raise ClaudeContainerError(
                 f"The home's path is too long for Unix sockets: {self.root}.",
                 hint="Choose a shorter one with --home or CLAUDE_HOME.",
