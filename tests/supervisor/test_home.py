@@ -27,5 +27,5 @@ def test_a_home_without_room_for_our_sockets_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_tools_name_that_no_longer_fits_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ClaudeContainerError, match="socket of x* is too long"):
+    with pytest.raises(ClaudeContainerError, match=r"socket of x+ is too long"):
         home_of(tmp_path, 79).check_socket("x" * 64)
