@@ -201,6 +201,8 @@ def _without(directory: Path, path: str) -> list[str]:
 @pass_home
 def lockdown(home: Home, off: bool, message: str) -> None:
     """Refuse every command of every plugin, with MESSAGE for the agent, until lifted with --off."""
+    if message.lower() in ("off", "on"):  # somebody means the switch, not what the agent is to read
+        raise click.UsageError("Lift a lockdown with --off; begin one with no word, or with a message.")
     ask(home, lambda client: client.lockdown(not off, "" if off else message))
     click.echo(
         "Lifted."

@@ -128,6 +128,7 @@ def test_a_denied_request_stays_refused(site: Site) -> None:
 
 
 def test_lockdown_refuses_everything_until_lifted(site: Site) -> None:
+    assert site("lockdown", "off").status == 2  # not a message for the agent
     assert site("lockdown", "Back at noon.").status == 0
     refused = site.agent("git status")
     assert refused.returncode != 0
