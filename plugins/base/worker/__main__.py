@@ -100,6 +100,7 @@ class Worker:
 
 
 def main(descriptor: int) -> None:
+    descriptor = _beside_the_channel(descriptor)
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     wire = Wire(sock)
@@ -117,6 +118,15 @@ def main(descriptor: int) -> None:
     wire.send({"ready": _as_message(entered)})
     with suppress(ConnectionError):  # the server is gone: everything was ended
         Worker(wire, descriptor, request["parent"], Launcher.for_spec(spec), children).serve()
+
+
+def _beside_the_channel(link: int) -> int:
+    """The link under another number than that which each command's channel is to have."""
+    if link != CHANNEL:
+        return link
+    other = os.dup(link)
+    os.close(link)
+    return other
 
 
 def _prepare() -> int | None:

@@ -92,6 +92,30 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+BUSY_SERVER = """
+import asyncio, os, sys
+from plugins.base.worker.link import SandboxSpec, Worker
+from plugins.base.worker.wire import CHANNEL
+async def main(workspace, private):
+    while os.dup(0) < CHANNEL - 2:  # the next two descriptors are those of the link: the second is the worker's
+        pass
+    worker = await Worker.start(SandboxSpec(workspace, private, "/usr/bin:/bin"))
+    running = await worker.run(("true",), cwd=workspace, environment={}, fds=(0, 1, 2))
+    print((await running.wait()).exit_code)
+    await worker.close()
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_link_with_the_channels_number_is_a_link_all_the_same(place: Place) -> None:
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BUSY_SERVER, str(place.workspace), str(place.private),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await server.communicate()
+    assert said == b"0\n"
+
+
 async def test_a_worker_dies_with_its_server(place: Place) -> None:
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SERVER, str(place.workspace), str(place.private),
