@@ -97,7 +97,7 @@ import asyncio, os, sys
 from plugins.base.worker.link import SandboxSpec, Worker
 from plugins.base.worker.wire import CHANNEL
 async def main(workspace, private):
-    while os.dup(0) < CHANNEL - 2:  # the next two descriptors are those of the link: the second is the worker's
+    while os.dup(0) < CHANNEL - 2:  # the next two are the link's
         pass
     worker = await Worker.start(SandboxSpec(workspace, private, "/usr/bin:/bin"))
     running = await worker.run(("true",), cwd=workspace, environment={}, fds=(0, 1, 2))
