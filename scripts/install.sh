@@ -27,7 +27,10 @@ fi
 
 mkdir -p "$workspace"
 # Without a C compiler the agent's client comes out of the image of the git plugin.
-"$command" --home "$home" init || { "$command" --home "$home" build git && "$command" --home "$home" init; }
+"$command" --home "$home" init || {
+  "$command" --home "$home" build git
+  "$command" --home "$home" init
+}
 for directory in run/compose/git run/compose/git-gateway run/compose/doors state/pins; do
   mkdir -p -m 700 "$home/$directory"
 done

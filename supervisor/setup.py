@@ -21,14 +21,14 @@ def prepare_home(home: Home) -> list[str]:
     first_time = not (home.config.exists() and home.state.exists())
     home.create()
     done = [f"Set up {home.root}."] if first_time else []
-    if install_client(home):
-        done.append(f"Installed plugin-client in {home.cli}.")
-    if first_time:
+    if first_time:  # before the client: where that is missing, the next run is not the first any more
         for policy in default_policies():
             if (home.config / policy.name).exists():
                 continue
             shutil.copyfile(policy, home.config / policy.name)
             done.append(f"Wrote the default policy {home.config / policy.name}.")
+    if install_client(home):
+        done.append(f"Installed plugin-client in {home.cli}.")
     done += [
         f"Made the wrapper {home.cli / policy.stem}."
         for policy in sorted(home.config.glob("*.yaml"))

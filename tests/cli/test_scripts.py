@@ -17,10 +17,15 @@ from tests.supervisor.harness import scratch
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PROGRAM = Path(sys.executable).with_name("claude-container")
-# Stands in for the command: says how it was called. `status` fails while there is no file "running".
+# Stands in for the command: says how it was called. Files beside it say what there is: `status` fails without
+# "running"; with "compilerless", `init` fails without "built", which `build` makes unless it is "engineless".
 SPY = """#!/bin/sh
 echo "called: $*"
-case "$*" in *status) test -e "$0.running" ;; esac
+case "$*" in
+  *status) test -e "$0.running" ;;
+  *init) test ! -e "$0.compilerless" || test -e "$0.built" ;;
+  *"build git") test ! -e "$0.engineless" && : >"$0.built" ;;
+esac
 """
 
 
@@ -95,6 +100,22 @@ def test_install_refuses_a_workspace_that_holds_the_program(checkout: Checkout) 
         assert done.returncode == 1
         assert "holds Claude Container itself" in done.stderr
     assert not checkout.home.exists()
+
+
+def test_install_without_a_compiler_builds_the_image_that_has_the_client(spied: Checkout) -> None:
+    spied.claude.with_name("spy.compilerless").touch()
+    home = str(spied.home)
+    calls = spied.calls("install.sh", CLAUDE_HOME=home)
+    assert calls == [f"--home {home} init", f"--home {home} build git", f"--home {home} init"]
+
+
+def test_install_with_neither_compiler_nor_engine_fails(spied: Checkout) -> None:
+    for lack in ("compilerless", "engineless"):
+        spied.claude.with_name(f"spy.{lack}").touch()
+    done = spied.run("install.sh", CLAUDE_HOME=str(spied.home))
+    assert done.returncode == 1
+    assert "Next:" not in done.stdout
+    assert not (spied.root / ".env").exists()
 
 
 def test_run_starts_what_does_not_run_and_then_the_agent(spied: Checkout) -> None:

@@ -14,6 +14,7 @@ from plugins.base.registry import plugin_class
 from supervisor import assets, wrappers
 from supervisor.home import Home
 from supervisor.images import of_home
+from supervisor.setup import prepare_home
 from supervisor.wrappers import check_tool_name, install_client, install_wrapper, is_free_name, remove_wrapper
 
 
@@ -85,6 +86,20 @@ def test_without_binary_and_compiler_the_error_names_a_fix(
     with pytest.raises(ClaudeContainerError, match="no C compiler") as raised:
         install_client(home)
     assert "apt install gcc" in raised.value.hint
+
+
+def test_a_home_without_a_client_gets_its_policies_and_the_rest_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home")
+    monkeypatch.setattr(wrappers, "client_binary", lambda: None)
+    monkeypatch.setattr(of_home, "client_of_image", lambda _: None)
+    with pytest.raises(ClaudeContainerError, match="no C compiler"):
+        prepare_home(home)
+    monkeypatch.setattr(of_home, "client_of_image", lambda _: b"program")
+    prepare_home(home)
+    assert (home.config / "git.yaml").is_file()
+    assert os.readlink(home.cli / "git") == "plugin-client"
 
 
 def test_a_wrapper_is_a_link_to_the_client(home: Home) -> None:
