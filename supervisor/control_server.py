@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
 
 from plugins.base.control import Hello
 from plugins.base.errors import ProtocolError
 from plugins.base.serving.connection import Connection
-from plugins.base.serving.protocol import MAX_FRAME
 from supervisor.control_link import Handler, PluginLink, parse
 from supervisor.home import Home
-from supervisor.unix_server import listen, serve
+from supervisor.unix_server import UnixServer
 
 _PATIENCE = 5.0  # seconds until the first message
 _MOST = 128  # connections
 
 
-class ControlServer:
-    """Listens from the moment it is made."""
+class ControlServer(UnixServer):
+    """See `supervisor.unix_server.UnixServer`."""
 
     def __init__(self, home: Home, handler: Handler) -> None:
-        self._path = home.control_socket
+        super().__init__(home.control_socket, self._converse, most=_MOST)
         self._handler = handler
-        self._socket = listen(self._path)
-
-    async def run(self) -> NoReturn:
-        await serve(self._socket, self._converse, most=_MOST, max_frame=MAX_FRAME)
-
-    def close(self) -> None:
-        self._socket.close()
-        self._path.unlink(missing_ok=True)
 
     async def _converse(self, connection: Connection) -> None:
         hello = await _hello(connection)

@@ -13,11 +13,29 @@ from typing import NoReturn
 
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.serving.connection import Connection
+from plugins.base.serving.protocol import MAX_FRAME
 
 log = logging.getLogger(__name__)
 
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 _PAUSE = 0.25  # seconds to wait when no descriptor is free
+
+
+class UnixServer:
+    """Listens from the moment it is made. `handle` gets each connection, at most `most` at once."""
+
+    def __init__(self, path: Path, handle: Callable[[Connection], Awaitable[None]], *, most: int) -> None:
+        self._path = path
+        self._handle = handle
+        self._most = most
+        self._socket = listen(path)
+
+    async def run(self) -> NoReturn:
+        await serve(self._socket, self._handle, most=self._most, max_frame=MAX_FRAME)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
 
 
 def listen(path: Path) -> socket.socket:

@@ -7,17 +7,13 @@ the first start (`pinned_origin`).
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 from plugins.base.errors import ClaudeContainerError
-from plugins.git.origin import current_origin
+from plugins.git.origin import ask_git, current_origin
 from supervisor.home import Home
 from supervisor.state_db import StateDb
 
-_PATIENCE = 10.0  # seconds that git may take
 # Harmless values that make commits and merges come out as the operator's own would.
 _CHOSEN = frozenset(
     {
@@ -68,7 +64,7 @@ def pinned_origin(workspace: Path, db: StateDb, path: str) -> tuple[str, str]:
 
 def git_config(path: str) -> dict[str, str]:
     """Chosen settings of the operator's own global git configuration."""
-    listed = _git(("config", "--global", "--null", "--list"), {**os.environ, "PATH": path})
+    listed = ask_git(("config", "--global", "--null", "--list"), {**os.environ, "PATH": path})
     settings: dict[str, str] = {}
     for entry in listed.decode("utf-8", "replace").split("\0"):
         key, _, value = entry.partition("\n")
@@ -89,18 +85,3 @@ def _trusted(entry: str, home: Home, workspace: Path) -> bool:
         return False
     real = path.resolve()
     return real != home.cli.resolve() and not real.is_relative_to(workspace)
-
-
-def _git(arguments: tuple[str, ...], environment: Mapping[str, str]) -> bytes:
-    """What git prints; nothing when it fails or is not there."""
-    program = shutil.which("git", path=environment["PATH"])
-    if program is None:
-        return b""
-    try:
-        done = subprocess.run(
-            (program, *arguments), env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=_PATIENCE, check=False, cwd="/",
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return b""
-    return done.stdout if done.returncode == 0 else b""

@@ -53,6 +53,11 @@ def local_path(url: str, base: str) -> str:
     return os.path.normpath(os.path.join(base, path))  # noqa: PTH118
 
 
+def anchored(url: str, base: str) -> str:
+    """The URL; one of this machine as an absolute path."""
+    return local_path(url, base) if url and kind(url) is Kind.LOCAL else url
+
+
 def real_path(path: str) -> str:
     """The repository's own directory with all links followed; `name` also finds `name.git`, as git does."""
     candidate = Path(path)

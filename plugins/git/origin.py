@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,17 +18,21 @@ def current_origin(workspace: Path, path: str) -> str:
     """The first URL of origin, without credentials; "" for none. `path` is where git is looked up."""
     # safe.directory: the operator may not be the one who owns the files; `git config` runs nothing.
     read = ("-c", "safe.directory=*", "-C", str(workspace), "config", "--null", "--get-all")
-    first = _git((*read, "remote.origin.url"), path).partition(b"\0")[0].decode("utf-8", "surrogateescape")
-    return _USERINFO.sub(r"\1", first).encode("utf-8", "backslashreplace").decode()
-
-
-def _git(arguments: tuple[str, ...], path: str) -> bytes:
-    """What git prints, whatever its user's configuration; nothing when it fails or is not there."""
     environment = {
         "PATH": path, "LC_ALL": "C", "HOME": "/nonexistent",
         "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0",
     }  # fmt: skip
-    program = shutil.which("git", path=path)
+    first = (
+        ask_git((*read, "remote.origin.url"), environment)
+        .partition(b"\0")[0]
+        .decode("utf-8", "surrogateescape")
+    )
+    return _USERINFO.sub(r"\1", first).encode("utf-8", "backslashreplace").decode()
+
+
+def ask_git(arguments: tuple[str, ...], environment: Mapping[str, str]) -> bytes:
+    """What git, found on the environment's PATH, prints; nothing when it fails or is not there."""
+    program = shutil.which("git", path=environment["PATH"])
     if program is None:
         return b""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -38,14 +38,15 @@ class OwnHooks(Enum):
 
 
 def own_hooks(
-    command: GitCommand, caller: Mapping[str, str], cwd: str, workspace: str, names: frozenset[str]
+    command: GitCommand, caller: Mapping[str, str], cwd: str, workspaces: Iterable[str], names: frozenset[str]
 ) -> OwnHooks:
     """Which hooks the command could meet. `names` are those that exist; `caller` is its environment."""
     plain = command.name in _PLAIN and not command.globals.values and command.given("exec") is None
     if not plain or any(caller.get(name) for name in _ELSEWHERE):
         return OwnHooks.ANY
     try:
-        repository = _repository(Path(cwd, *command.globals.directories), Path(workspace).resolve())
+        roots = [Path(workspace).resolve() for workspace in workspaces]
+        repository = _repository(Path(cwd, *command.globals.directories), roots)
         if repository is None:
             return OwnHooks.ANY
         found = _hooks_in(repository / "hooks") & names
@@ -57,30 +58,34 @@ def own_hooks(
     return OwnHooks.USUAL if found or configured else OwnHooks.NONE
 
 
-def _repository(place: Path, workspace: Path) -> Path | None:
+def _repository(place: Path, roots: Sequence[Path]) -> Path | None:
     """The directory of the repository around a place, with its hooks and configuration. Raises `OSError`."""
     place = place.resolve()
-    while place.is_relative_to(workspace):
+    while _within(place, roots):
         mark = place / ".git"
         if _is_directory(mark):
             return None if (place / ".gitmodules").exists() else mark
         if mark.is_symlink() or mark.exists():
-            return None if (place / ".gitmodules").exists() else _of_worktree(mark, workspace)
+            return None if (place / ".gitmodules").exists() else _of_worktree(mark, roots)
         if (place / "HEAD").exists() and (place / "objects").exists():  # bare
             return None
         place = place.parent
     return None
 
 
-def _of_worktree(mark: Path, workspace: Path) -> Path | None:
+def _of_worktree(mark: Path, roots: Sequence[Path]) -> Path | None:
     """The repository that a further worktree belongs to: its `.git` is a file (gitrepository-layout(5))."""
     pointer = _read(mark)
     if not pointer.startswith(b"gitdir: "):
         return None
     own = Path(mark.parent, os.fsdecode(pointer[len(b"gitdir: ") :].rstrip(b"\n")))
     common = (own / os.fsdecode(_read(own / "commondir").rstrip(b"\n"))).resolve()
-    plain = common.is_relative_to(workspace) and _is_directory(common)
+    plain = _within(common, roots) and _is_directory(common)
     return common if plain and not _hooks_in(own / "hooks") else None
+
+
+def _within(place: Path, roots: Iterable[Path]) -> bool:
+    return any(place.is_relative_to(root) for root in roots)
 
 
 def _is_directory(path: Path) -> bool:

@@ -231,8 +231,8 @@ class GitPlugin(Plugin):
         """The directory of hooks for a command: with no more than it needs."""
         own = OwnHooks.ANY
         if script is None:
-            workspace = self.config.workspace
-            own = own_hooks(runs, invocation.environment, invocation.cwd, workspace, frozenset(HOOKS))
+            workspaces = self.config.workspaces
+            own = own_hooks(runs, invocation.environment, invocation.cwd, workspaces, frozenset(HOOKS))
         return self._files.hooks_for(own, self._unchecked(policy))
 
     def _unchecked(self, policy: Policy) -> tuple[str, ...]:

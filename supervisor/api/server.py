@@ -10,19 +10,19 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
 
 from plugins.base.errors import ClaudeContainerError, ProtocolError
 from plugins.base.serving.connection import Connection
-from plugins.base.serving.protocol import MAX_FRAME, parse_json
+from plugins.base.serving.protocol import parse_json
 from supervisor.api.messages import error_frame, result_frame
 from supervisor.api.notifier import Notifier
 from supervisor.api.operations import METHODS, Operations
 from supervisor.home import Home
 from supervisor.hub import Hub
-from supervisor.unix_server import listen, serve
+from supervisor.unix_server import UnixServer
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +30,13 @@ _MOST = 64  # clients
 _MOST_AT_ONCE = 16  # requests of one client; it is not read from until one is answered
 
 
-class ApiServer:
-    """Listens from the moment it is made."""
+class ApiServer(UnixServer):
+    """See `supervisor.unix_server.UnixServer`."""
 
     def __init__(self, home: Home, operations: Operations, hub: Hub) -> None:
-        self._path = home.api_socket
+        super().__init__(home.api_socket, self._converse, most=_MOST)
         self._operations = operations
         self._hub = hub
-        self._socket = listen(self._path)
-
-    async def run(self) -> NoReturn:
-        await serve(self._socket, self._converse, most=_MOST, max_frame=MAX_FRAME)
-
-    def close(self) -> None:
-        self._socket.close()
-        self._path.unlink(missing_ok=True)
 
     async def _converse(self, connection: Connection) -> None:
         await _Session(connection, self._operations, self._hub).run()

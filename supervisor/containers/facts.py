@@ -212,7 +212,8 @@ def inside(config: StartConfig, network: Network | None) -> StartConfig:
             "socket": f"{SOCKETS}/{Path(config.socket).name}",
             "control": f"{CONTROL}/{Path(config.control).name}",
             "workspace": WORKSPACE, "alias": _alias(config.workspace),
-            "state": STATE, "client": CLIENT, "path": TOOL_PATH, "origin": _origin(config),
+            "state": STATE, "client": CLIENT, "path": TOOL_PATH,
+            "origin": addresses.anchored(config.origin, config.workspace),
             "gateway": _moved(config.gateway, at), "stream": _moved(config.stream, at),
         }
     )  # fmt: skip
@@ -260,27 +261,24 @@ def _of_the_agents_side(config: StartConfig, home: Home) -> tuple[Mount, ...]:
 
 def _alias(workspace: str) -> str:
     """The workspace's own path, for commands typed on the host; "" where it would cover the image."""
-    path = Path(workspace)
-    return "" if any(path.is_relative_to(place) for place in _OF_THE_IMAGE) else workspace
+    return "" if _covers_the_image(workspace) else workspace
 
 
-def _origin(config: StartConfig) -> str:
-    """The pinned origin; a path on this machine is made absolute."""
-    if not config.origin or addresses.kind(config.origin) is not addresses.Kind.LOCAL:
-        return config.origin
-    return addresses.local_path(config.origin, config.workspace)
+def _covers_the_image(path: str) -> bool:
+    return any(Path(path).is_relative_to(place) for place in _OF_THE_IMAGE)
 
 
 def _local_origin(config: StartConfig) -> tuple[Mount, ...]:
     """An origin on this machine's disk, which the gateway alone reaches, under the name that it goes by."""
-    origin = _origin(config)
+    origin = addresses.anchored(config.origin, config.workspace)
     if not origin.startswith("/"):
         return ()
     real = addresses.real_path(origin)
     workspace = Path(config.workspace).resolve()
-    hidden = any(Path(origin).is_relative_to(place) for place in _OF_THE_IMAGE)
     inside_it = Path(real).is_relative_to(workspace) or workspace.is_relative_to(real)
-    return () if hidden or inside_it or not Path(real).is_dir() else (Mount(real, origin),)
+    if _covers_the_image(origin) or inside_it or not Path(real).is_dir():
+        return ()
+    return (Mount(real, origin),)
 
 
 def _attached(instance: str, network: Network | None, *, gateway: bool) -> tuple[Attachment, ...]:

@@ -101,6 +101,25 @@ def assert_no_privileges(status: str) -> None:
     assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
 
 
+def assert_of_an_agent(found: Seen, uid: int) -> None:
+    """What is promised of the agent's container: its work, the wrappers, the sockets, and nothing beside."""
+    assert_powerless(found, uid)
+    assert_hardened(found)
+    assert found["writable"] == ["/workspace", "/tmp"]
+    assert found["sockets"] == ["/run/plugins/git.sock"]
+    assert set(found["processes"]) <= {"/sbin/docker-init", "sleep", "bash"}
+    assert {"/opt/claude-container/cli ro,relatime", "/run/plugins ro,relatime"} <= set(found["mounts"])
+    assert [line for line in found["reach"] if line.endswith(" HTTP/1.0 404 Not Found")] == []
+
+
+def assert_of_a_plugin(found: Seen, uid: int, doors: set[str]) -> None:
+    """What is promised of a plugin's container: the workspace, and of the network its gateway alone."""
+    assert_powerless(found, uid)
+    assert_hardened(found)
+    assert set(found["writable"]) == {"/workspace", "/tmp", "/run/plugins", "/var/lib/claude-container"}
+    assert_no_way_out(found, doors)
+
+
 def assert_no_way_out(found: Seen, doors: set[str]) -> None:
     """Of a plugin: nothing answers but its gateway's doors, and no name of the world is known."""
     assert {line.split()[0] for line in found["reach"]} == doors

@@ -23,6 +23,8 @@ from tests.e2e.look import (
     assert_hardened,
     assert_no_privileges,
     assert_no_way_out,
+    assert_of_a_plugin,
+    assert_of_an_agent,
     assert_powerless,
     seen,
 )  # fmt: skip
@@ -252,21 +254,12 @@ def test_what_is_killed_comes_back(stack: Stack, service: str) -> None:
 
 def test_the_agent_has_its_work_and_the_plugins_sockets(stack: Stack) -> None:
     found = look(stack, stack.agent)
-    assert_powerless(found, UID)
-    assert_hardened(found)
-    assert found["writable"] == ["/workspace", "/tmp"]
-    assert found["sockets"] == ["/run/plugins/git.sock"]
-    assert set(found["processes"]) <= {"/sbin/docker-init", "sleep", "bash"}
-    assert {"/opt/claude-container/cli ro,relatime", "/run/plugins ro,relatime"} <= set(found["mounts"])
-    assert [line for line in found["reach"] if line.endswith(" HTTP/1.0 404 Not Found")] == []
+    assert_of_an_agent(found, UID)
 
 
 def test_the_plugins_container_has_the_workspace_and_its_gateway(stack: Stack) -> None:
     found = look(stack, stack.container("git-plugin"))
-    assert_powerless(found, UID)
-    assert_hardened(found)
-    assert set(found["writable"]) == {"/workspace", "/tmp", "/run/plugins", "/var/lib/claude-container"}
-    assert_no_way_out(found, doors(stack))
+    assert_of_a_plugin(found, UID, doors(stack))
 
 
 def test_the_gateways_container_has_no_workspace(stack: Stack) -> None:

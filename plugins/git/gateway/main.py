@@ -148,10 +148,7 @@ class GatewayProcess:
     @property
     def origin(self) -> str:
         """The pinned origin; a path is made absolute, as the worker's git would."""
-        origin = self._config.origin
-        if origin and addresses.kind(origin) is addresses.Kind.LOCAL:
-            return addresses.local_path(origin, self._config.workspace)
-        return origin
+        return addresses.anchored(self._config.origin, self._config.workspace)
 
     async def _serve(self, pushes: Pushes) -> None:
         if (policy := self._held.last_good()) is not None:

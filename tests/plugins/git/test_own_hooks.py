@@ -15,7 +15,7 @@ from tests.plugins.git.box import Box, native
 
 def found(box: Box, line: str = "commit -m x", cwd: Path | None = None, **caller: str) -> OwnHooks:
     place = str(cwd or box.project)
-    return own_hooks(parse(line.split()), caller, place, str(box.project), frozenset(HOOKS))
+    return own_hooks(parse(line.split()), caller, place, (str(box.project),), frozenset(HOOKS))
 
 
 def own_hook(directory: Path, name: str, text: str = "exit 0") -> None:
@@ -31,6 +31,13 @@ def test_a_plain_repository_has_none(plain_box: Box) -> None:
     assert found(plain_box, cwd=plain_box.project / "sub") is OwnHooks.NONE
     assert found(plain_box, "-C sub/.. status") is OwnHooks.NONE
     assert found(plain_box, "fetch origin") is OwnHooks.NONE
+
+
+def test_a_workspace_may_have_more_than_one_path(plain_box: Box, tmp_path: Path) -> None:
+    workspaces = (str(tmp_path / "elsewhere"), str(plain_box.project))
+    names = frozenset(HOOKS)
+    assert own_hooks(parse(["status"]), {}, str(plain_box.project), workspaces, names) is OwnHooks.NONE
+    assert own_hooks(parse(["status"]), {}, str(plain_box.project), workspaces[:1], names) is OwnHooks.ANY
 
 
 @pytest.mark.parametrize("name", sorted(HOOKS))
