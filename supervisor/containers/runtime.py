@@ -56,6 +56,7 @@ class ContainerInstance:
         self.started = time.time()
         self.signal = ""  # the last one that it was to get
         self.log: LogCopy | None = None
+        self.starting = asyncio.Lock()  # its end is looked at when its start is done, log and all
         self._runtime = runtime
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
 
@@ -135,7 +136,12 @@ class DockerRuntime(Listener):
         at = await self._connected()
         wanted, image = await self._prepared(at, config)
         instance = ContainerInstance(config, await off_loop(at.calls.create, wanted, image), self)
-        self._instances[instance.identity] = instance  # now: its end may be told before its start
+        async with instance.starting:
+            self._instances[instance.identity] = instance  # now: its end may be told before its start
+            await self._run(at, instance)
+        return instance
+
+    async def _run(self, at: _Connected, instance: ContainerInstance) -> None:
         try:
             await off_loop(at.calls.start, instance.identity)
             found = await off_loop(at.calls.look, instance.identity)
@@ -146,7 +152,6 @@ class DockerRuntime(Listener):
         if found is not None:
             instance.runs(found)
         self._copy_log(at, instance)
-        return instance
 
     async def _give_up(self, at: _Connected, identity: str) -> None:
         with suppress(EngineError):  # then the next start, or the next supervisor, removes it
@@ -271,14 +276,20 @@ class DockerRuntime(Listener):
         with suppress(EngineError):
             at = await self._connected()
             found = await off_loop(at.calls.look, instance.identity)
-        if instance.log is not None:
-            await instance.log.wait(_COPYING)
-            instance.log.close()
+        await self._finish_log(instance)
         with suppress(EngineError):
             await self._remove(instance.identity, instance.config.plugin)
         self._ending.discard(instance.identity)
         self._instances.pop(instance.identity, None)
         instance.ended(exit_of(event, found))
+
+    @staticmethod
+    async def _finish_log(instance: ContainerInstance) -> None:
+        async with instance.starting:
+            log = instance.log
+        if log is not None:
+            await log.wait(_COPYING)
+            log.close()
 
     async def _remove(self, identity: str, plugin: str) -> None:
         at = await self._connected()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,7 +15,9 @@ import pytest
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers import facts as containers
+from supervisor.containers.calls import ContainerCalls
 from supervisor.containers.engine import Engine
+from supervisor.containers.events import Ended
 from supervisor.containers.runtime import ContainerInstance, DockerRuntime
 from supervisor.gateways import Doors
 from supervisor.home import Home
@@ -72,6 +75,27 @@ async def test_an_end_is_seen_with_exit_status_and_last_words_and_the_container_
         assert docker.last_words("git") == "no such luck"
         assert calls(engine, place[0]).all() == []
         assert await docker.found() == ()
+
+
+async def test_last_words_are_kept_of_one_that_ends_before_its_start_is_done(
+    place: Place, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, start, ended = threading.Event(), ContainerCalls.start, DockerRuntime.ended
+
+    def start_slowly(calls: ContainerCalls, identity: str) -> None:
+        start(calls, identity)
+        assert told.wait(60)
+
+    def tell(docker: DockerRuntime, event: Ended) -> None:
+        ended(docker, event)
+        told.set()
+
+    monkeypatch.setattr(ContainerCalls, "start", start_slowly)
+    monkeypatch.setattr(DockerRuntime, "ended", tell)
+    async with runtime(place, version, "print('no such luck')") as docker:
+        instance = await docker.start(configs(place).make("git"))
+        assert await instance.wait() == Exit(code=0)
+        assert docker.last_words("git") == "no such luck"
 
 
 async def test_signals_reach_it_and_an_end_by_one_is_seen_as_that(place: Place, version: str) -> None:
