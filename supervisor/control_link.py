@@ -26,6 +26,7 @@ from plugins.base.control import (
     Hello,
     Ready,
     Record,
+    Settled,
     Stats,
     Stored,
     Undone,
@@ -55,7 +56,7 @@ class Handler(Protocol):
 
     def asked(self, link: PluginLink, ask: Ask) -> AsyncIterator[Answer]: ...
 
-    def forgotten(self, link: PluginLink, ask: Ask) -> None: ...
+    def forgotten(self, link: PluginLink, ask: Ask, settled: Settled) -> None: ...
 
     async def store(self, link: PluginLink, record: Record) -> None:
         """Return when the record lasts, however long that takes."""
@@ -116,9 +117,9 @@ class PluginLink:
             match parse(frame):
                 case Ask() as ask:
                     self._ask(handler, group, ask)
-                case Forget(ask=number):
+                case Forget(ask=number, settled=settled):
                     if number in self._asks:
-                        handler.forgotten(self, self._asks[number])
+                        handler.forgotten(self, self._asks[number], settled)
                 case Record() as record:
                     await self._records.put(record)
                 case Hello():

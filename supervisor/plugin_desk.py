@@ -16,6 +16,7 @@ from plugins.base.control import (
     Lockdown,
     Ready,
     Record,
+    Settled,
     Stats,
     Undone,
 )
@@ -125,8 +126,8 @@ class PluginDesk:
     def asked(self, link: PluginLink, ask: Ask) -> AsyncIterator[Answer]:
         return self._approvals.ask(ask, plugin=tool_of(link.plugin))
 
-    def forgotten(self, link: PluginLink, ask: Ask) -> None:
-        self._approvals.forget(ask, plugin=tool_of(link.plugin))
+    def forgotten(self, link: PluginLink, ask: Ask, settled: Settled) -> None:
+        self._approvals.forget(ask, plugin=tool_of(link.plugin), settled=settled)
 
     async def store(self, link: PluginLink, record: Record) -> None:
         """A plugin speaks for its tool alone, whatever name its events have."""

@@ -31,6 +31,7 @@ from plugins.base.events.records import Recorder
 from plugins.base.events.spool import Spool
 from plugins.base.events.stats import Counters
 from plugins.base.plugin import Plugin
+from plugins.base.policy import Policy
 from plugins.base.registry import plugin_class
 from plugins.base.secrets import forbid_dumps
 from plugins.base.serving.channel import Slots
@@ -57,10 +58,14 @@ class PluginProcess:
         self._counters = Counters()
         self._link = link(config.control, self._spool, self)
         self._server = Server(config.socket, config.workspace, self._session)
-        self._enforcement = Enforcement(config, plugin, recorder, self._link.post, self._server.apply)
+        self._enforcement = Enforcement(config, plugin, recorder, self._link.post, self._adopt)
         self._services = Services(
             config, plugin, self._enforcement, recorder, self._link, self._counters, Slots()
         )
+
+    def _adopt(self, policy: Policy) -> None:
+        self._server.apply(policy)
+        self._link.changed()
 
     def _session(self, sock: socket.socket, peer: str, large: asyncio.Semaphore) -> Session:
         return Session(self._services, sock, peer, large)
@@ -116,6 +121,7 @@ class PluginProcess:
 
     def set_lockdown(self, message: Lockdown) -> None:
         self._enforcement.set_lockdown(message)
+        self._link.changed()
 
     def stop(self) -> None:
         self._stopping.set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Layer(StrEnum):
@@ -100,3 +101,10 @@ class Decision:
 
 
 ALLOW = Decision()
+
+LOCKDOWN: Final = "lockdown"  # what stands in the place of a rule while everything is refused
+
+
+def refuse_all(rule: str, message: str) -> Decision:
+    """A refusal that nobody can approve past, whatever the operation."""
+    return Decision((Reason(rule, message, approvable=False),))

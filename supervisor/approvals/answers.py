@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
-from plugins.base.control import Ask, AuditEvent
+from plugins.base.control import Ask, AuditEvent, Settled
 from plugins.base.model import Verdict
 from plugins.base.text import printable
 from supervisor.approvals.questions import Question, bounded
@@ -29,6 +29,7 @@ MOST_WAITING = 256  # commands of one plugin
 LONGEST_HOLD = 86400.0  # seconds
 LONGEST_GRANT = 7 * 24 * 60.0  # minutes: a yes for longer belongs in the policy
 _LONGEST_REASON = 500
+_NEVER_NOW = "The policy was changed: nobody can approve this now."
 
 Questions = list[Question]
 
@@ -88,11 +89,28 @@ class Approvals:
         self._notify()
         return question
 
-    def forget(self, ask: Ask, *, plugin: str = "") -> None:
-        """The command behind this question is gone; nothing happens when it does not wait."""
+    def forget(self, ask: Ask, *, plugin: str = "", settled: Settled = "") -> None:
+        """No answer is wanted any more; nothing happens when the command does not wait.
+
+        Its request stays, unless a changed policy `settled` it, for all that wait.
+        """
         question = self._questions.get(_key(ask, plugin))
-        if question is not None:
-            question.forget()
+        if question is None:
+            return
+        question.forget()
+        if settled:
+            with suppress(RequestError, StateError):  # the first of several settles it for all
+                self._settle(question.request, settled)
+
+    def _settle(self, id_: str, settled: Settled) -> None:
+        request = self._requests.get(id_)
+        if settled == "allowed":
+            self._requests.close_by_policy(request.id, self._clock(), 1)
+            self._tell(request, Verdict.ALLOWED, "The policy was changed: it allows this now.")
+        else:
+            self._requests.deny(request.id, _NEVER_NOW, self._clock())
+            self._tell(request, Verdict.DENIED, _NEVER_NOW)
+        self._notify()
 
     # ------------------------------------------------------------ for operators
 
@@ -203,6 +221,8 @@ class Approvals:
             self._wait(question, renewed)
 
     def _approve_always(self, request: Request) -> None:
+        if request.mode == "always":  # by the policy already, which plugins go by at once
+            return
         self._requests.close_by_policy(request.id, self._clock(), len(self._waiting.get(request.id, ())))
         for question in self._take(request.id):
             question.answer("approved", request.id)

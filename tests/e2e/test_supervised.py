@@ -155,6 +155,29 @@ def test_an_operator_lets_a_waiting_push_through_once(site: Site) -> None:
     assert site.agent("git", "push", "-q", "origin", "main").returncode == 1
 
 
+def test_a_policy_that_comes_to_allow_it_lets_all_through_that_wait(site: Site) -> None:
+    site.native("commit", "-q", "--allow-empty", "-m", "second")
+    file = site.home.policy_file("git")
+
+    async def waiting(client: Client) -> int:
+        return sum(request.waiting for request in await client.requests())
+
+    async def allow(client: Client) -> list[int]:
+        pushes = [site.agent_begins("git", "push", "-q", "origin", f"HEAD:topic/{name}") for name in "ab"]
+        async with asyncio.timeout(20):
+            async for _ in client.notifications():
+                if await waiting(client) == len(pushes):
+                    break
+        file.write_text(file.read_text().replace("claude/*", "topic/*, claude/*", 1))
+        for push in pushes:
+            await asyncio.to_thread(push.communicate, None, 30)
+        return [push.returncode for push in pushes]
+
+    assert site.ask(allow, operator=True) == [0, 0]
+    assert site.upstream_ref("refs/heads/topic/b") == site.native("rev-parse", "HEAD")
+    assert site.status().requests_open == 0
+
+
 def test_a_yes_that_comes_later_is_good_for_the_retry(site: Site) -> None:
     site.native("commit", "-q", "--allow-empty", "-m", "second")
     assert site.agent("git", "push", "-q", "origin", "main").returncode == 1

@@ -144,11 +144,18 @@ class Ask(Message):
     grant_minutes: float = 0.0  # how long a yes that comes later stays good
 
 
+Settled = Literal["", "allowed", "refused"]
+
+
 class Forget(Message):
-    """The command behind this question is gone (its caller hung up); the request itself stays."""
+    """No answer is wanted any more: the command is gone (its caller hung up), and the request itself stays.
+
+    Or a changed policy has `settled` it: it allows the command now, or refuses it for good.
+    """
 
     type: Literal["forget"] = "forget"
     ask: int
+    settled: Settled = ""
 
 
 class Undone(Message):

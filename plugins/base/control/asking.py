@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from plugins.base.control import Answer, Ask, Update
-from plugins.base.control.link import ControlLink, Question
+from plugins.base.control import Answer, Ask, Settled, Update
+from plugins.base.control.link import Changed, ControlLink, Question
 from plugins.base.events.records import About, Recorder, safe_text, updates_of
 from plugins.base.events.stats import Counters
-from plugins.base.model import Decision, Layer, Operation, Verdict
+from plugins.base.model import LOCKDOWN, Decision, Layer, Operation, Verdict
 from plugins.base.policy import Policy
 from plugins.base.redact import redact
 from plugins.base.text import printable
@@ -28,11 +28,12 @@ _DETAILS_WITHIN: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """How a blocked operation was settled. `note` is for the agent."""
+    """How a blocked operation was settled. `note` is for the agent; `request_is`, for the supervisor."""
 
     verdict: Verdict
     request: str = ""
     note: str = ""
+    request_is: Settled = ""
 
     @property
     def may_run(self) -> bool:
@@ -41,12 +42,16 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A blocked operation, with what an operator must know to answer."""
+    """A blocked operation, with what an operator must know to answer.
+
+    `now` judges it by what is in force when it is called.
+    """
 
     about: About
     policy: Policy
     operation: Operation
     decision: Decision
+    now: Callable[[], Decision]
     details: str = ""
 
     def ask(self) -> Ask:
@@ -102,6 +107,7 @@ class Asking:
         if self._abandoned or not self._link.up:
             return _unanswered(self._abandoned)
         question = self._link.ask(blocked.ask())
+        question.give(Changed())  # it may have been judged by what is in force no longer
         self._open.add(question)
         try:
             async with asyncio.timeout(blocked.policy.approvals.hold_seconds + _GRACE):
@@ -116,8 +122,11 @@ class Asking:
         request = ""
         try:
             while (answer := await question.answer()) is not None:
-                if answer.outcome != "waiting":
-                    return _ruling(answer, blocked.policy)
+                if (ruling := _ruling(answer, blocked, request)) is not None:
+                    question.close(ruling.request_is)
+                    return ruling
+                if isinstance(answer, Changed):
+                    continue
                 if not request:
                     self._counters.waiting += 1
                 if answer.request != request:
@@ -155,11 +164,38 @@ def _unanswered(abandoned: bool, request: str = "") -> Ruling:
     )
 
 
-def _ruling(answer: Answer, policy: Policy) -> Ruling:
+def _ruling(answer: Answer | Changed, blocked: Blocked, request: str) -> Ruling | None:
+    """What the answer comes to; None to wait on. A lockdown passes, so it settles no request."""
+    if isinstance(answer, Changed):
+        return _judged_again(blocked.now(), request)
+    if answer.outcome == "waiting":
+        return None
+    if answer.outcome == "approved":
+        return _approved(blocked.now(), answer.request)
+    return _refused(answer, blocked.policy)
+
+
+def _judged_again(now: Decision, request: str) -> Ruling | None:
+    if now.allowed:
+        note = "The policy was changed meanwhile: it allows this now."
+        return Ruling(Verdict.ALLOWED, request, note, "allowed")
+    if now.approvable:
+        return None
+    first = now.reasons[0]
+    return Ruling(Verdict.BLOCKED, request, first.message, "" if first.rule == LOCKDOWN else "refused")
+
+
+def _approved(now: Decision, request: str) -> Ruling:
+    """A yes is good for what nobody may approve past only as long as it can be approved."""
+    if not now.allowed and not now.approvable:
+        note = f"Approved, but refused all the same: {now.reasons[0].message}"
+        return Ruling(Verdict.BLOCKED, request, note)
+    return Ruling(Verdict.APPROVED, request)
+
+
+def _refused(answer: Answer, policy: Policy) -> Ruling:
     reason = safe_text(answer.reason, 500)
     match answer.outcome:
-        case "approved":
-            return Ruling(Verdict.APPROVED, answer.request)
         case "denied":
             note = f"The operator said no{': ' if reason else '.'}{reason}"
             return Ruling(Verdict.DENIED, answer.request, note)

@@ -26,6 +26,7 @@ from plugins.base.control import (
     Lockdown,
     Message,
     SetPolicy,
+    Settled,
     Stop,
     Stored,
     Undo,
@@ -61,23 +62,27 @@ class LinkOwner(Protocol):
         ...
 
 
+class Changed:
+    """Comes instead of an answer: what is in force has changed, so judge again before waiting on."""
+
+
 class Question:
     """A question to the operator. `answer` returns None when no (further) answer can come."""
 
-    def __init__(self, number: int, closed: Callable[[Question], None]) -> None:
+    def __init__(self, number: int, closed: Callable[[Question, Settled], None]) -> None:
         self.number = number
         self._closed = closed
-        self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[Answer | Changed | None] = asyncio.Queue()
 
-    async def answer(self) -> Answer | None:
+    async def answer(self) -> Answer | Changed | None:
         return await self._answers.get()
 
-    def give(self, answer: Answer | None) -> None:
+    def give(self, answer: Answer | Changed | None) -> None:
         self._answers.put_nowait(answer)
 
-    def close(self) -> None:
+    def close(self, settled: Settled = "") -> None:
         """No answer is wanted any more; the supervisor is told if it could still give one."""
-        self._closed(self)
+        self._closed(self, settled)
 
 
 class ControlLink:
@@ -118,9 +123,14 @@ class ControlLink:
         self.post(ask.model_copy(update={"ask": question.number}))
         return question
 
-    def _forget(self, question: Question) -> None:
+    def _forget(self, question: Question, settled: Settled) -> None:
         if self._questions.pop(question.number, None) is not None:
-            self.post(Forget(ask=question.number))
+            self.post(Forget(ask=question.number, settled=settled))
+
+    def changed(self) -> None:
+        """Another policy is in force, or a lockdown: all that wait for an answer are to be judged again."""
+        for question in self._questions.values():
+            question.give(Changed())
 
     async def drain(self, within: float) -> None:
         """Wait, not for long, until the supervisor has stored everything."""

@@ -19,7 +19,7 @@ from plugins.base.errors import Denied
 from plugins.base.events.records import About, Recorder
 from plugins.base.events.spool import SpoolError
 from plugins.base.events.stats import Counters
-from plugins.base.model import Decision, Layer, Operation, Verdict
+from plugins.base.model import LOCKDOWN, Decision, Layer, Operation, Verdict, refuse_all
 from plugins.base.plugin import HookCall, Invocation, Plugin
 from plugins.base.policy import Policy
 from plugins.base.refusal import error_text
@@ -53,7 +53,7 @@ class CommandEnded(Denied):
 
 
 class Judge:
-    """The judge of one command, bound to the policy and the worker that it started with."""
+    """The judge of one command, bound to its worker, and to its policy until it must wait."""
 
     def __init__(
         self,
@@ -113,7 +113,19 @@ class Judge:
     async def _ask(self, operation: Operation, decision: Decision) -> Ruling:
         with self.deadline.paused() if self.deadline is not None else nullcontext():
             details = await describe(self._services.plugin.details(operation, self._worker.capture))
-            return await self._asking.settle(Blocked(self._about, self.policy, operation, decision, details))
+            blocked = Blocked(
+                self._about, self.policy, operation, decision, lambda: self._now(operation), details
+            )
+            return await self._asking.settle(blocked)
+
+    def _now(self, operation: Operation) -> Decision:
+        """Judge by what is in force now, which is what the rest of the command is judged by too."""
+        try:
+            self._services.enforcement.check_lockdown()
+        except LockedDown as error:
+            return refuse_all(LOCKDOWN, error.message)
+        self.policy = self._services.enforcement.policy or self.policy
+        return self._services.plugin.evaluate(self.policy, operation)
 
     # ------------------------------------------------------------ hooks
 
@@ -153,7 +165,7 @@ class Judge:
 def record_refusal(services: Services, about: About, error: Denied, layer: Layer = Layer.ARGV) -> None:
     """Record a refusal for another reason than a rule. What cannot be recorded goes to the log."""
     verdict = Verdict.BLOCKED if isinstance(error, LockedDown | CommandEnded) else Verdict.ERROR
-    rule = "lockdown" if isinstance(error, LockedDown) else ""
+    rule = LOCKDOWN if isinstance(error, LockedDown) else ""
     services.counters.blocked += 1
     try:
         services.recorder.refusal(about, verdict, error.message, rule=rule, layer=layer)

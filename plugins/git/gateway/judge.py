@@ -14,7 +14,7 @@ from plugins.base.control.asking import Asking, Blocked, Ruling, describe
 from plugins.base.errors import Denied
 from plugins.base.events.records import About, Recorder, safe_args
 from plugins.base.events.stats import Counters
-from plugins.base.model import Decision, Layer, Reason, RefUpdate, Verdict
+from plugins.base.model import LOCKDOWN, Decision, Layer, Reason, RefUpdate, Verdict, refuse_all
 from plugins.base.policy import Policy
 from plugins.base.text import printable
 from plugins.git import patterns, rules
@@ -72,9 +72,9 @@ class WireJudge:
     def decide(self, push: Judged) -> Decision:
         policy = self.desk.policy
         if self.desk.lockdown is not None:
-            return _never("lockdown", self.desk.lockdown)
+            return refuse_all(LOCKDOWN, self.desk.lockdown)
         if policy is None:
-            return _never("internal", "There is no valid policy, so nothing may be pushed.")
+            return refuse_all("internal", "There is no valid policy, so nothing may be pushed.")
         decision = rules.evaluate(policy, self._operation(push))
         return Decision((*decision.reasons, *_push_options(policy, push)))
 
@@ -103,13 +103,16 @@ class WireJudge:
             await remark(text.removeprefix("remote: ").encode())  # git puts that before it itself
 
         blocked = Blocked(
-            self._about(push), policy, self._operation(push), decision, await describe(self._details(push))
-        )
+            self._about(push), policy, self._operation(push), decision, lambda: self.decide(push),
+            await describe(self._details(push)),
+        )  # fmt: skip
         async with reminding(say, policy.approvals.hold_seconds):
             ruling = await self.desk.asking(say).settle(blocked)
         if ruling.verdict is Verdict.APPROVED:
             return await self._approved(push, decision, ruling)
         self._record(push, decision, ruling.verdict, request=ruling.request, reason=ruling.note)
+        if ruling.may_run:
+            return Settled(True)
         return Settled(False, _refusal(decision, ruling.request, ruling.note))
 
     async def _approved(self, push: Judged, decision: Decision, ruling: Ruling) -> Settled:
@@ -163,10 +166,6 @@ def _refspec(update: RefUpdate) -> str:
     if update.deletes:
         return f":{name}"
     return f"+{name}" if update.rewrites else name
-
-
-def _never(rule: str, message: str) -> Decision:
-    return Decision((Reason(rule, message, approvable=False),))
 
 
 def _push_options(policy: Policy, push: Judged) -> tuple[Reason, ...]:

@@ -203,9 +203,12 @@ class GatewayProcess:
             self._held.take(self._held.read(message))
         except Denied as error:
             self._held.reject(message, error)
+        else:
+            self._link.changed()
 
     def set_lockdown(self, message: Lockdown) -> None:
         self._lockdown = message.message if message.on else None
+        self._link.changed()
 
     def stop(self) -> None:
         self._stopping.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,13 @@ class FakeSupervisor:
         self.applied: list[Applied] = []
         self.asks: list[Ask] = []
         self.forgotten: list[int] = []
+        self.settled: list[str] = []  # what a changed policy made of those
         self.stats = Stats()
         self.events: dict[str, AuditEvent] = {}
         self.outcomes: dict[str, Outcome] = {}
         self.repeated = 0  # records that came a second time
         self.storing = True
-        self.on_ask: Callable[[Ask], list[Answer]] = lambda _: []
+        self.on_ask: Callable[[Ask], Sequence[Message]] = lambda _: []
         self.on_hello: Callable[[Hello], list[Message]] = lambda _: []
         self.link: Connection | None = None
         self._changed = asyncio.Condition()
@@ -122,6 +123,7 @@ class FakeSupervisor:
                     await self.send(reply)
             case Forget():
                 self.forgotten.append(message.ask)
+                self.settled.append(message.settled)
 
     async def _store(self, record: Record) -> None:
         if not self.storing:

@@ -97,6 +97,37 @@ async def the_rest(question: Question) -> list[Answer]:
     return [answer async for answer in question]
 
 
+# ---------------------------------------------------------------- a policy that changes meanwhile
+
+
+async def test_a_policy_that_allows_it_settles_the_request_for_all_that_wait(desk: Desk) -> None:
+    (first, id_), (second, _) = await desk.waiting(ask()), await desk.waiting(ask())
+    for question in (first, second):
+        desk.approvals.forget(question.ask, settled="allowed")
+        assert await the_rest(question) == []
+    request = desk.approvals.get(id_)
+    assert (request.state, request.mode, request.waiting) == ("used", "always", 0)
+    assert [event.verdict for event in desk.events] == ["allowed"]
+    assert await desk.outcome(ask()) == "later"  # no yes is left behind
+
+
+async def test_an_always_that_plugins_went_by_already_is_said_again_without_harm(desk: Desk) -> None:
+    question, id_ = await desk.waiting(ask())
+    desk.approvals.forget(question.ask, settled="allowed")
+    assert desk.approvals.approve(id_, "always").state == "used"
+
+
+async def test_a_policy_that_lets_nobody_approve_it_closes_the_request(desk: Desk) -> None:
+    question, id_ = await desk.waiting(ask())
+    desk.approvals.forget(question.ask, settled="refused")
+    request = desk.approvals.get(id_)
+    assert (request.state, request.answer_reason) == (
+        "denied", "The policy was changed: nobody can approve this now.",
+    )  # fmt: skip
+    with pytest.raises(RequestError):
+        desk.approvals.approve(id_)
+
+
 # ---------------------------------------------------------------- while the command waits
 
 

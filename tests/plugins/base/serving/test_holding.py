@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from plugins.base.control import Answer, Ask
+from plugins.base.control import Answer, Ask, Lockdown
 from tests.plugins.base.harness import Box, FdsCall, plugin_for
 
 HOLD = """\
@@ -181,6 +181,61 @@ async def test_a_lockdown_during_the_wait_outweighs_the_yes() -> None:
         assert not _ran(box)
     assert answer.exit_code == 1
     assert b"Locked down by the operator: incident" in answer.stderr
+
+
+async def test_a_lockdown_ends_the_wait_and_settles_nothing() -> None:
+    async with holding() as box:
+        call, _ = await _held(box)
+        await box.supervisor.lockdown(True, "incident")
+        answer = await call.finish()
+        await box.supervisor.until(lambda: box.supervisor.settled == [""])
+        assert not _ran(box)
+    assert answer.exit_code == 1
+    assert b"Locked down by the operator: incident" in answer.stderr
+
+
+async def test_a_policy_that_allows_it_meanwhile_lets_it_through() -> None:
+    async with holding() as box:
+        call, _ = await _held(box)
+        await box.supervisor.set_policy(HOLD.replace("[bad]", "[worse]"))
+        answer = await call.finish()
+        event = await box.supervisor.recorded("bad", verdict="allowed")
+        await box.supervisor.until(lambda: box.supervisor.settled == ["allowed"])
+        assert _ran(box)
+    assert answer.exit_code == 0
+    assert event.request == "r1"
+    assert event.reason.endswith("The policy was changed meanwhile: it allows this now.")
+
+
+async def test_a_policy_that_lets_nobody_approve_it_refuses_it_meanwhile() -> None:
+    async with holding() as box:
+        call, _ = await _held(box)
+        await box.supervisor.set_policy(HOLD.replace("never: []", "never: [blocked_subcommands]"))
+        answer = await call.finish()
+        await box.supervisor.until(lambda: box.supervisor.settled == ["refused"])
+        assert not _ran(box)
+    assert answer.exit_code == 1
+
+
+async def test_another_change_of_the_policy_changes_nothing_for_it() -> None:
+    async with holding() as box:
+        call, ask = await _held(box)
+        await box.supervisor.set_policy(HOLD.replace("grant_minutes: 15", "grant_minutes: 16"))
+        assert box.supervisor.forgotten == []
+        await box.supervisor.answer(ask, "approved")
+        assert (await call.finish()).exit_code == 0
+        assert _ran(box)
+
+
+async def test_a_yes_for_what_nobody_may_approve_any_more_is_a_no() -> None:
+    async with holding() as box:
+        box.supervisor.on_ask = lambda ask: [
+            Lockdown(on=True, message="incident"), Answer(ask=ask.ask, outcome="approved", request="r0"),
+        ]  # fmt: skip
+        answer = await box.call_with_fds("bad")
+        assert not _ran(box)
+    assert answer.exit_code == 1
+    assert b"incident" in answer.stderr
 
 
 async def test_an_answer_to_another_question_changes_nothing() -> None:

@@ -73,7 +73,7 @@ class Desk:
 
     def ask(self, ask: Ask) -> Question:
         self.asked.append(ask)
-        question = Question(1, lambda _: None)
+        question = Question(1, lambda *_: None)
         for answer in self.answers:
             question.give(answer)
         return question
@@ -248,6 +248,21 @@ async def test_a_claimed_command_changes_no_verdict_and_no_approval(
     assert desk.asked[-1].fingerprint != desk.asked[0].fingerprint
 
 
+async def test_a_lockdown_while_a_push_waits_outweighs_the_yes(
+    judge: WireJudge, desk: Desk, tmp_path: Path
+) -> None:
+    push = _push(tmp_path, RefUpdate("refs/heads/main", _A, _B, True))
+    decision = judge.decide(push)
+    desk.lockdown, desk.answers = "Out for lunch.", [Answer(ask=1, outcome="approved", request="r1")]
+    settled = await judge.settle(push, decision, _unsaid)
+    assert not settled.allowed
+    assert any("Out for lunch." in remark for remark in settled.refusal.remarks)
+
+
+async def _unsaid(_: bytes) -> None:
+    pass
+
+
 class StoreDesk(Desk):
     """An operator's side whose answers come from the real store of requests."""
 
@@ -256,7 +271,7 @@ class StoreDesk(Desk):
     def ask(self, ask: Ask) -> Question:
         self.asked.append(ask)
         admission = self.store.admit(ask, 1000.0)
-        question = Question(1, lambda _: None)
+        question = Question(1, lambda *_: None)
         outcome = "approved" if admission.approved else "later"
         question.give(Answer(ask=1, outcome=outcome, request=admission.request))
         return question
