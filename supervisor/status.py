@@ -13,7 +13,7 @@ PolicyState = Literal["enforced", "stale", "invalid", "missing"]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class PolicyStatus(_Frozen):

@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +38,7 @@ from plugins.base.serving.enforcement import Enforcement
 from plugins.base.serving.judging import Services
 from plugins.base.serving.server import Server
 from plugins.base.serving.session import Session
+from plugins.base.version import package_version
 
 log = logging.getLogger(__name__)
 
@@ -128,13 +128,6 @@ class PluginProcess:
 
     def other(self, message: Message) -> None:
         log.warning("The supervisor sent a %s, which is not for this plugin.", type(message).__name__)
-
-
-def package_version() -> str:
-    try:
-        return version("claude-container")
-    except PackageNotFoundError:
-        return ""
 
 
 # ---------------------------------------------------------------- the process

@@ -19,7 +19,7 @@ from typing import IO, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.main import package_version
+from plugins.base.version import package_version
 from supervisor.assets import build_sources, default_images
 from supervisor.containers.facts import AGENT, image, instance_of
 from supervisor.home import Home

@@ -19,7 +19,7 @@ from plugins.base.model import Layer, Verdict
 class Message(BaseModel):
     """A frozen message; unknown keys are ignored, so that versions can differ by one."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True)
 
 
 # ---------------------------------------------------------------- audit events
@@ -238,14 +238,16 @@ FromSupervisor = Annotated[
     Welcome | SetPolicy | Stored | Answer | Lockdown | Credentials | Undo | Stop, Field(discriminator="type")
 ]
 
-FROM_PLUGIN: TypeAdapter[FromPlugin] = TypeAdapter(FromPlugin)
-FROM_SUPERVISOR: TypeAdapter[FromSupervisor] = TypeAdapter(FromSupervisor)
+# Here and above: built when it is used first, as no process uses them all and each is to start fast.
+_LATE = ConfigDict(defer_build=True)
+FROM_PLUGIN: TypeAdapter[FromPlugin] = TypeAdapter(FromPlugin, config=_LATE)
+FROM_SUPERVISOR: TypeAdapter[FromSupervisor] = TypeAdapter(FromSupervisor, config=_LATE)
 
 
 class StartConfig(BaseModel):
     """What a plugin process is started with: a JSON file (0600) named by its only argument."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     plugin: str
     socket: str  # path of the agent's socket to listen on

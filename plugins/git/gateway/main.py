@@ -40,11 +40,12 @@ from plugins.base.errors import ClaudeContainerError, Denied
 from plugins.base.events.records import About, Recorder, safe_args
 from plugins.base.events.spool import Spool
 from plugins.base.events.stats import Counters
-from plugins.base.main import lock_state, package_version, prepare_process, read_config, settle_memory
+from plugins.base.main import lock_state, prepare_process, read_config, settle_memory
 from plugins.base.model import Layer, Verdict
 from plugins.base.policy import Policy
 from plugins.base.policy.holder import PolicyHolder
 from plugins.base.secrets import Secret, take_from_environment
+from plugins.base.version import package_version
 from plugins.git import addresses
 from plugins.git.gateway.backup import Backups
 from plugins.git.gateway.forwards import Forwards, Settler
