@@ -58,7 +58,7 @@ def _report(rows: list[Row]) -> str:
         "Written by `make bench`. Both sides of a ratio are measured in turn in the same run, and the median",
         "of the ratios pair by pair is given; single times depend on the machine and are given for scale.",
         "",
-        f"Measured on: {machine}; process runtime.",
+        f"Measured on: {machine}; process runtime, but for what says containers.",
         "",
         "| what | measured | budget | |",
         "|---|---|---|---|",

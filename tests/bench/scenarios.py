@@ -23,6 +23,7 @@ from supervisor.audit.reader import AuditFilter, AuditReader
 from supervisor.audit.store import AuditStore
 from supervisor.daemon import EmbeddedSupervisor
 from supervisor.home import Home
+from tests.bench import containers
 from tests.bench.gateway import gateway
 from tests.bench.harness import Program, all_at_once, interleave, percentile
 from tests.bench.rows import Row
@@ -246,6 +247,10 @@ def _desk(program: list[str]) -> Iterator[Row]:
     )  # fmt: skip
 
 
+def docker(bench: Bench) -> Iterator[Row]:
+    yield from containers.docker(bench.home, bench.project)
+
+
 def _throughput(program: Program, stdin: str | None) -> float:
     return program.throughput_seconds(stdin_path=stdin)[0]
 
@@ -265,4 +270,4 @@ def _null() -> Iterator[int]:
         os.close(descriptor)
 
 
-SCENARIOS = (latency, streaming, concurrency, reload, audit_ingest, audit_paging, dashboard, gateway)
+SCENARIOS = (latency, streaming, concurrency, reload, audit_ingest, audit_paging, dashboard, gateway, docker)
