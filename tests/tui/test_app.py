@@ -27,6 +27,21 @@ async def test_number_keys_go_to_each_screen_from_anywhere(size: tuple[int, int]
             await desk.sees(SEEN[key])
 
 
+@pytest.mark.parametrize(
+    ("runtime", "reason", "facts"),
+    [
+        ("docker", "Docker answers, and the images are built", "docker runtime  ·  origin"),
+        ("process", "as asked for", "process runtime  ·  origin"),
+        ("process", "no engine answers", "  ·  process runtime: no engine answers"),
+    ],
+)
+async def test_the_facts_name_the_runtime_once(runtime: str, reason: str, facts: str) -> None:
+    told = status(runtime=runtime, runtime_reason=reason)
+    async with open_desk(FakeBackend(status=told), size=(200, 24)) as desk:
+        await desk.sees(facts)
+        assert desk.text.count("runtime") == 1
+
+
 async def test_tabs_take_clicks() -> None:
     async with open_desk() as desk:
         for offset, text in ((17, SEEN["2"]), (33, SEEN["3"]), (2, SEEN["1"])):

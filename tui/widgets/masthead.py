@@ -78,14 +78,16 @@ def _facts(desk: Desk) -> Content:
     operators = "no operator attached" if not status.operators else count(status.operators, "operator")
     origin = f"origin {status.origin}" if status.origin else "no origin pinned"
     # The workspace comes first: on a narrow terminal the end is what gets lost.
-    facts = (status.workspace, operators, f"{status.runtime} runtime", origin, _why(status))
-    return Content("  ·  ".join(printable(fact) for fact in facts if fact))
+    facts = (status.workspace, operators, *_runtime(status, origin))
+    return Content("  ·  ".join(printable(fact) for fact in facts))
 
 
-def _why(status: Status) -> str:
-    """Why plugins run as they do, unless the operator just said so."""
+def _runtime(status: Status, origin: str) -> tuple[str, ...]:
+    """How plugins run; last, and with the reason, where containers were not to be had."""
     reason = status.runtime_reason
-    return "" if not reason or reason.startswith(AS_ASKED) else f"{status.runtime} runtime: {reason}"
+    if status.runtime == "docker" or not reason or reason.startswith(AS_ASKED):
+        return f"{status.runtime} runtime", origin
+    return origin, f"{status.runtime} runtime: {reason}"
 
 
 def _banner(desk: Desk) -> tuple[str, str]:
