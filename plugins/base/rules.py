@@ -17,6 +17,7 @@ which nothing unknown passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -94,10 +95,11 @@ def _surely_matches(pattern: str, argv: Sequence[str], start: int = 0) -> bool:
     )
 
 
-def _parts(pattern: str) -> tuple[list[str], list[str]]:
+@lru_cache(maxsize=512)
+def _parts(pattern: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The pattern's words and its options."""
     words = pattern.split()
-    return [word for word in words if not _is_option(word)], [word for word in words if _is_option(word)]
+    return tuple(word for word in words if not _is_option(word)), tuple(filter(_is_option, words))
 
 
 def _is_option(word: str) -> bool:

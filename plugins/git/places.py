@@ -23,6 +23,8 @@ def outside(
     places = [os.path.join(cwd, environment[name]) for name in _VARIABLES if environment.get(name)]  # noqa: PTH118
     for command in commands:
         places += _places(command, cwd)
+    if not places:
+        return ""
     homes = [Path(workspace).resolve() for workspace in workspaces if workspace]
     if not homes:
         return ""

@@ -258,6 +258,8 @@ class GitPlugin(Plugin):
 def _with_nested(operation: GitOperation) -> GitOperation:
     """Add the git commands that commands are told to run; their remotes are seen by the pre-push hook."""
     found = [nested(command) for command in operation.commands]
+    if not any(found):
+        return operation
     commands = tuple(command for each in found for command in each.commands)
     pushes = tuple(read_push(command, Repository()) for command in commands if command.name == "push")
     problem = next((each.problem for each in found if each.problem), "")

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from plugins.base.events.spool import Spool
@@ -21,6 +22,7 @@ from plugins.base.text import printable
 _MOST_ARGS_TEXT: Final = 4096  # characters of all arguments of one event
 _MOST_TEXT: Final = 1024  # characters of a reason, a directory, a remote
 _MOST_UPDATES: Final = 100
+_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 _ELLIPSIS: Final = "…"
 
 
@@ -110,7 +112,7 @@ class Recorder:
 
 
 def _json(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode("ascii")
+    return _to_json(body).encode("ascii")
 
 
 def _reason_text(note: str, reasons: Sequence[Reason]) -> str:
@@ -140,6 +142,18 @@ def safe_text(untrusted_text: str, most: int = _MOST_TEXT) -> str:
         text = printable(untrusted_text[: 4 * most])
     text = redact(text)
     return text if len(text) <= most else text[: most - 1] + _ELLIPSIS
+
+
+def safe_directory(untrusted_path: str) -> str:
+    """The same for a working directory; callers are in few, so they are remembered."""
+    return (
+        _known_directory(untrusted_path) if len(untrusted_path) <= _MOST_TEXT else safe_text(untrusted_path)
+    )
+
+
+@lru_cache(maxsize=64)
+def _known_directory(untrusted_path: str) -> str:
+    return safe_text(untrusted_path)
 
 
 def safe_args(untrusted_args: Sequence[str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from plugins.base.control.asking import Ruling
 from plugins.base.environment import passed_on
 from plugins.base.errors import Denied, ToolMissing, WorkerError
-from plugins.base.events.records import About, new_id, safe_args, safe_text
+from plugins.base.events.records import About, new_id, safe_args, safe_directory
 from plugins.base.events.spool import SpoolError
 from plugins.base.model import Decision, Operation
 from plugins.base.plugin import HookCall, Invocation
@@ -67,7 +67,11 @@ class Command:
         self._received = time.perf_counter()
         policy = services.enforcement.policy
         self._about = About(
-            new_id(), safe_args(request.args), safe_text(request.cwd), peer, policy.hash if policy else ""
+            new_id(),
+            safe_args(request.args),
+            safe_directory(request.cwd),
+            peer,
+            policy.hash if policy else "",
         )
         self._judge: Judge | None = None
         self._running: Running | None = None

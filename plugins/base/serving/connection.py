@@ -41,7 +41,9 @@ class Connection:
         self._fds: list[int] = []
         self._sending = asyncio.Lock()
         self._closed = False
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._watched = False  # whether the loop tells that there is something to read
+        self._reader: asyncio.Future[None] | None = None  # waits for that
+        self._writer: asyncio.Future[None] | None = None
 
     @property
     def socket(self) -> socket.socket:
@@ -67,24 +69,44 @@ class Connection:
         while len(self._buffer) < whole:
             if not await self._fill(whole):
                 raise ProtocolError("The connection was closed within a message.")
+        return self._cut(length)
+
+    def _cut(self, length: int) -> Frame:
+        """Take the frame off the front of the buffer, which holds all of it."""
+        whole = HEADER_SIZE + length
         data = bytes(memoryview(self._buffer)[HEADER_SIZE:whole])
         del self._buffer[:whole]
         fds, self._fds = tuple(self._fds), []
         return Frame(data, fds)
 
+    def at_hand(self, most: int) -> Frame | None:
+        """Return the first frame when all of it is here already and has at most so many bytes.
+
+        Reads once, and perhaps further than that frame: only for who drops the descriptors of all others.
+        Otherwise None, and `receive` gives it. Raises as `receive` does.
+        """
+        self._read(HEADER_SIZE + most)
+        length = int.from_bytes(self._buffer[:HEADER_SIZE], "big")
+        if not HEADER_SIZE <= HEADER_SIZE + length <= len(self._buffer) or length > most:
+            return None
+        return self._cut(length)
+
     async def _fill(self, wanted: int) -> bool:
         """Read what is there into the buffer; False at the end of the stream."""
         # Never beyond the frame: the descriptors of the next one must not come with this one's bytes.
-        missing = wanted - len(self._buffer)
-        while True:
-            try:
-                data, ancillary, flags, _ = self._sock.recvmsg(
-                    min(missing, _READ_SIZE), _ANCILLARY, socket.MSG_CMSG_CLOEXEC
-                )
-                break
-            except BlockingIOError:
-                await self._ready(writing=False)
-        self._take(ancillary)
+        missing = min(wanted - len(self._buffer), _READ_SIZE)
+        while (more := self._read(missing)) is None:
+            await self._readable()
+        return more
+
+    def _read(self, most: int) -> bool | None:
+        """Read once; False at the end of the stream, None when there is nothing now."""
+        try:
+            data, ancillary, flags, _ = self._sock.recvmsg(most, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return None
+        if ancillary:
+            self._take(ancillary)
         if flags & socket.MSG_CTRUNC or len(self._fds) > MAX_DESCRIPTORS:
             raise ProtocolError(f"A message came with more than {MAX_DESCRIPTORS} descriptors.")
         self._buffer += data
@@ -101,8 +123,7 @@ class Connection:
         """Send one frame whole, after those sent before. Raises `ConnectionError` when the peer is gone."""
         data = memoryview(header(len(payload)) + payload)
         async with self._sending:
-            if self._closed:
-                raise ConnectionResetError("the connection is closed")
+            self._check_open()
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
             try:
                 await self._send_all(data, rights)
@@ -115,27 +136,46 @@ class Connection:
             try:
                 sent = self._sock.sendmsg([data], rights, socket.MSG_NOSIGNAL)
             except BlockingIOError:
-                await self._ready(writing=True)
+                await self._writable()
                 continue
             data, rights = data[sent:], []
 
-    async def _ready(self, *, writing: bool) -> None:
-        """Wait until the socket can be read (or written). Raises `ConnectionResetError` once closed."""
+    async def _readable(self) -> None:
+        """Wait until there is something to read. Raises `ConnectionResetError` once closed."""
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        self._reader = loop.create_future()
+        if not self._watched:
+            loop.add_reader(self._sock.fileno(), self._wake_reader)
+            self._watched = True
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    def _wake_reader(self) -> None:
+        if self._reader is None:  # nobody reads now, and who will gets it without being woken
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._watched = False
+        else:
+            _wake(self._reader)
+
+    async def _writable(self) -> None:
+        """The same for writing."""
+        self._check_open()
+        loop, descriptor = asyncio.get_running_loop(), self._sock.fileno()
+        self._writer = loop.create_future()
+        loop.add_writer(descriptor, _wake, self._writer)
+        try:
+            await self._writer
+        finally:
+            self._writer = None
+            if not self._closed:
+                loop.remove_writer(descriptor)
+
+    def _check_open(self) -> None:
         if self._closed:
             raise ConnectionResetError("the connection is closed")
-        loop, descriptor = asyncio.get_running_loop(), self._sock.fileno()
-        add, remove = (
-            (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
-        )
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._waiters.add(waiter)
-        add(descriptor, _wake, waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
-            if not self._closed:
-                remove(descriptor)
 
     def close(self) -> None:
         """Close the socket and every descriptor that nobody took. A second call does nothing."""
@@ -145,10 +185,11 @@ class Connection:
         for fd in self._fds:
             os.close(fd)
         self._fds.clear()
-        for waiter in self._waiters:
-            if not waiter.done():
+        if self._watched or self._writer is not None:
+            _forget(self._sock)
+        for waiter in (self._reader, self._writer):
+            if waiter is not None and not waiter.done():
                 waiter.set_exception(ConnectionResetError("the connection is closed"))
-        _forget(self._sock)
         self._sock.close()
 
 

@@ -8,7 +8,7 @@ fit raises `ProtocolError` with one sentence; nothing here runs or decides anyth
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,11 +16,12 @@ from plugins.base.errors import ProtocolError
 
 MAX_FRAME: Final = 8 * 1024 * 1024
 HEADER_SIZE: Final = 4
+_to_json: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:
     """Return the object as JSON bytes (without the length). Raises `ProtocolError` when it is too large."""
-    data = json.dumps(payload, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    data = _to_json(payload).encode("ascii")
     if len(data) > MAX_FRAME:
         raise ProtocolError(f"A message of {len(data)} bytes is larger than {MAX_FRAME} bytes.")
     return data
@@ -138,12 +139,28 @@ def _check_surrogates(value: str, name: str) -> None:
 def texts(untrusted: object, name: str) -> tuple[str, ...]:
     if not isinstance(untrusted, list):
         raise ProtocolError(f"{name} must be a list of text.")
-    return tuple(text(item, name) for item in untrusted)
+    return tuple(untrusted) if _plain(untrusted) else tuple(text(item, name) for item in untrusted)
+
+
+def _plain(untrusted: Iterable[object]) -> bool:
+    """Whether all of it is the usual kind of text. Quick; what is not is looked at one by one."""
+    try:
+        whole = "".join(untrusted)  # type: ignore[arg-type]  # this is what finds it out
+    except TypeError:
+        return False
+    return whole.isascii() and "\0" not in whole
 
 
 def text_map(untrusted: object, name: str) -> dict[str, str]:
     if not isinstance(untrusted, dict):
         raise ProtocolError(f"{name} must be an object of text.")
+    if (
+        _plain(untrusted.values())
+        and _plain(untrusted)
+        and "" not in untrusted
+        and "=" not in "".join(untrusted)
+    ):
+        return untrusted
     return {_variable(key, name): text(value, name) for key, value in untrusted.items()}
 
 

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS: Final = 1024  # most of them waiting: see `judging.MOST_COMMANDS`
 _BACKLOG: Final = 512
-_ACCEPTS_AT_ONCE: Final = 64
 _CREDENTIALS: Final = struct.Struct("iII")
 _DEFAULT_MODE: Final = 0o660
 _PAUSE: Final = 0.1  # seconds without accepting when descriptors run out
@@ -132,17 +131,17 @@ class Server:
     # ------------------------------------------------------------ connections
 
     def _accept(self) -> None:
-        for _ in range(_ACCEPTS_AT_ONCE):
-            try:
-                if self._listener is None:
-                    return
-                sock, _ = self._listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._pause(error)
-                return
-            self._admit(sock)
+        """Take one caller in; the loop comes again for the next, and commands in between."""
+        if self._listener is None:
+            return
+        try:
+            sock, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            self._pause(error)
+            return
+        self._admit(sock)
 
     def _pause(self, error: OSError) -> None:
         """Too few descriptors: leave callers in the queue for a moment."""

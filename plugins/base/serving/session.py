@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 REQUEST_WITHIN: Final = 10.0  # seconds
 _ANSWER_WITHIN: Final = 30.0
 _HUNG_UP: Final = 129  # exit status of a program whose caller is gone: 128 + SIGHUP
+_USUAL: Final = 32 * 1024  # bytes; most requests are far smaller
 LARGE: Final = 256 * 1024  # bytes; only so many requests larger than this are in memory at a time
 MOST_LARGE: Final = 16
 _LARGEST_LATER: Final = 64 * 1024  # bytes of a frame after the request
@@ -88,6 +89,9 @@ class Session:
                 await self._send(failure("There is no command yet for which this could be meant."))
 
     async def _first_frame(self) -> Frame | None:
+        frame = self._connection.at_hand(_USUAL)  # clients send as soon as they are connected
+        if frame is not None:
+            return frame
         timer = self._loop.call_later(REQUEST_WITHIN, self._connection.close)
         try:
             return await self._connection.receive(self._admit)

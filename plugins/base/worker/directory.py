@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from plugins.base.errors import Denied
 
@@ -36,8 +35,8 @@ def _check(descriptor: int, roots: Iterable[str]) -> None:
     """Judge by where the kernel says that the open directory is now."""
     if os.fstat(descriptor).st_nlink == 0:
         raise Denied("The working directory was deleted.")
-    real = Path(f"/proc/self/fd/{descriptor}").readlink()
-    if not any(real.is_relative_to(root) for root in roots):
+    real = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 -- on the way of every command
+    if not any(real == root or real.startswith(f"{root.rstrip('/')}/") for root in roots):
         raise Denied(
             "The working directory is outside the workspace.", hint="Run the command in the workspace."
         )

@@ -53,6 +53,7 @@ class Running:
         self.started: asyncio.Future[None] = loop.create_future()
         self.started.add_done_callback(_heard)
         self.ended: asyncio.Future[Exit | None] = loop.create_future()  # None: the worker was lost
+        self._waiters: list[asyncio.Future[Exit | None]] = []
         self._worker = worker
         self.id = identifier
 
@@ -68,12 +69,25 @@ class Running:
 
     async def wait(self) -> Exit:
         """Wait for the end. Raises `WorkerError` when the worker was lost before."""
-        ended = await asyncio.shield(self.ended)
+        ended = self.ended.result() if self.ended.done() else await self._told()
         if ended is None:
             raise WorkerError(
                 "The worker ended while the command was running.", hint="Try the command again."
             )
         return ended
+
+    def _told(self) -> asyncio.Future[Exit | None]:
+        """A future of the caller's own: one who gives up leaves the others waiting."""
+        waiter: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def end(self, how: Exit | None) -> None:
+        """Tell everybody; None: the worker was lost, or the command never started."""
+        self.ended.set_result(how)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(how)
 
 
 def _heard(future: asyncio.Future[None]) -> None:
@@ -211,7 +225,7 @@ class Worker:
             self._refused(self._running.pop(message["refused"]), message)
         elif "ended" in message:
             exit_ = Exit(message["exit_code"], message["signal"], message["ms"])
-            self._running.pop(message["ended"]).ended.set_result(exit_)
+            self._running.pop(message["ended"]).end(exit_)
         elif not self._ready.done():
             self._ready.set_result(message)
 
@@ -221,7 +235,7 @@ class Worker:
             running.started.set_result(None)
 
     def _refused(self, running: Running, message: dict[str, Any]) -> None:
-        running.ended.set_result(None)
+        running.end(None)
         if not running.started.done():
             running.started.set_exception(_REFUSALS[message["kind"]](message["message"]))
 
@@ -252,7 +266,7 @@ class Worker:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._process.wait()
-        self._link.read()  # what it said last
+        self._link.drain()  # what it said last
         self._link.close()
         if self._overdue is not None:
             self._overdue.cancel()
@@ -265,7 +279,7 @@ class Worker:
         running, self._running = self._running, {}
         for command in running.values():
             _end_group(command.pid, self._process.pid)
-            command.ended.set_result(None)
+            command.end(None)
             if not command.started.done():
                 command.started.set_exception(_gone())
 

@@ -35,7 +35,7 @@ class WorkerSocket:
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._outbox: deque[tuple[memoryview, list[int]]] = deque()
-        self._loop.add_reader(sock, self.read)
+        self._loop.add_reader(sock, self._read)
 
     def send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
         """Send the message now or as soon as there is room. Raises `OSError` when that is no use."""
@@ -72,28 +72,33 @@ class WorkerSocket:
             if not self._outbox:
                 self._loop.remove_writer(self._sock)
 
-    def read(self) -> None:
-        """Take in what is there."""
-        while self._sock.fileno() >= 0:
-            try:
-                data = self._sock.recv(_READ_SIZE)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.close()
-                self._ended()
-                return
-            self._buffer += data
-            self._split()
+    def drain(self) -> None:
+        """Take in all that is there."""
+        while self._sock.fileno() >= 0 and self._read():
+            pass
+
+    def _read(self) -> bool:
+        """Take in some of what is there; False when there is nothing more."""
+        try:
+            data = self._sock.recv(_READ_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            self._ended()
+            return False
+        self._buffer += data
+        self._split()
+        return True
 
     def _split(self) -> None:
         while len(self._buffer) >= HEADER_SIZE:
             whole = HEADER_SIZE + int.from_bytes(self._buffer[:HEADER_SIZE], "big")
             if len(self._buffer) < whole:
                 return
-            message = json.loads(self._buffer[HEADER_SIZE:whole])
+            message = json.loads(self._buffer[HEADER_SIZE:whole].decode("ascii"))
             del self._buffer[:whole]
             self._receive(message)
 

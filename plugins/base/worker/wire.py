@@ -23,6 +23,7 @@ from typing import Any, Final
 
 HEADER_SIZE: Final = 4
 MOST_DESCRIPTORS: Final = 5
+_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 _ANCILLARY: Final = socket.CMSG_SPACE(MOST_DESCRIPTORS * array.array("i").itemsize)
 
 # The channel's number in every command that has one: high, for scripts use the low ones as they like.
@@ -32,7 +33,7 @@ CHANNEL_VARIABLE: Final = "CLAUDE_CONTAINER_CHANNEL"
 
 def frame(message: Mapping[str, Any]) -> bytes:
     """The message with its length. Stray bytes, as surrogates, pass through JSON unharmed."""
-    data = json.dumps(message, separators=(",", ":")).encode("ascii")
+    data = _to_json(message).encode("ascii")
     return len(data).to_bytes(HEADER_SIZE, "big") + data
 
 
@@ -57,7 +58,7 @@ class Wire:
         fds = descriptors(ancillary)
         header = start + self._exactly(HEADER_SIZE - len(start)) if start else b""
         data = self._exactly(int.from_bytes(header, "big")) if len(header) == HEADER_SIZE else b""
-        return (json.loads(data), fds) if data else None
+        return (json.loads(data.decode("ascii")), fds) if data else None
 
     def _exactly(self, size: int) -> bytes:
         """As many bytes, or none when the link ends before."""

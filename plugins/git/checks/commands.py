@@ -147,7 +147,7 @@ def names(pattern: str, command: GitCommand) -> bool:
     """Whether a pattern of the policy (`config --global`, `remote set-url`) is for this command."""
     wanted = _parsed(pattern)
     name = canonical_name(command.name)
-    if wanted.problem or name not in (*SYNTAX, "remote"):
+    if wanted.problem or (name not in SYNTAX and name != "remote"):
         return words_match(pattern, (command.name, *command.arguments))
     if canonical_name(wanted.name) != name:
         return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from plugins.git.commandline import GitCommand, parse
 from plugins.git.commandline.shellscan import UNKNOWN, scan
@@ -32,6 +33,12 @@ class Found:
 
     commands: tuple[GitCommand, ...] = ()
     problem: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.commands or self.problem)
+
+
+NOTHING: Final = Found()
 
 
 def expand(command: GitCommand, aliases: Mapping[str, str], own: frozenset[str], depth: int = 0) -> Expansion:
@@ -107,7 +114,7 @@ def nested(command: GitCommand) -> Found:
         words = command.arguments[command.arguments.index("foreach") + 1 :]
         scripts = [" ".join(word for word in words if word != "--recursive")]
     else:
-        return Found()
+        return NOTHING
     scans = [scan(script) for script in scripts]
     commands = tuple(parse(words) for each in scans for words in each.commands)
     return Found(commands, next((each.problem for each in scans if each.problem), ""))
