@@ -1,9 +1,10 @@
-"""policy check|explain|diff|history|rollback: the rules, and what they would do."""
+"""policy check|explain|diff|replay|history|rollback: the rules, and what they would do."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from plugins.base.plugin import Captured, Invocation
 from plugins.base.policy import Policy, PolicyError, decode_policy, parse_policy
 from plugins.base.registry import plugin_class
 from supervisor.home import Home
+from supervisor.policies.consequences import LATEST, consequences
+from supervisor.policies.replay import Difference
 from supervisor.policies.store import PolicyStore
 
 pass_home = click.make_pass_decorator(Home)
@@ -136,6 +139,51 @@ def diff(home: Home, name: str) -> None:
     store = PolicyStore(home)
     old, new = store.last_good(name) or "", store.read(name).text
     echo_diff(old, new, "last good policy", f"{name}.yaml")
+
+
+@policy.command(epilog=examples("policy replay", "policy replay ~/stricter/git.yaml"))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--last", type=click.IntRange(1, 1_000_000), default=LATEST, help="Of so many audit rows.")
+@json_option
+@pass_home
+def replay(home: Home, file: Path | None, last: int, as_json: bool) -> None:
+    """Say which recorded commands FILE would have decided differently from the policy in force.
+
+    FILE is named after its tool (git.yaml); by default it is the home's own file for git.
+    """
+    path = file or home.policy_file("git")
+    found = consequences(home, path.stem, _text(path), last)
+    if as_json:
+        emit({"looked_at": found.looked_at, "differences": list(map(_difference, found.differences))})
+        return
+    table(
+        ("WOULD BE", "TIMES", "COMMAND"),
+        [
+            (_would_be(each), each.times, shlex.join([path.stem, *each.event.args]))
+            for each in found.differences
+        ],
+        empty=f"None of the {found.looked_at} latest commands would have been decided differently.",
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return decode_policy(path.read_bytes(), file=path.name)
+    except OSError as error:
+        raise ClaudeContainerError(
+            f"{path} cannot be read: {error.strerror}.", hint="Name a policy file, such as git.yaml."
+        ) from error
+
+
+def _would_be(difference: Difference) -> str:
+    return "allowed" if difference.allowed else "blocked"
+
+
+def _difference(difference: Difference) -> dict[str, object]:
+    return {
+        "verdict": _would_be(difference), "times": difference.times, "args": difference.event.args,
+        "latest": difference.event.time,
+    }  # fmt: skip
 
 
 @policy.command()

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from supervisor.policies.replay import Difference
     from supervisor.policies.store import PolicyStore
 
-_REPLAYED = 1000  # of the latest audit rows
-
 
 @dataclass(frozen=True, slots=True)
 class LogMatches:
@@ -72,18 +70,10 @@ class HomeFiles:
         return ()
 
     def what_would_change(self, plugin: str, text: str) -> tuple[int, Sequence[Difference]]:
-        from plugins.base.registry import plugin_class
-        from supervisor.audit.reader import AuditFilter
-        from supervisor.policies.replay import differences, replayed
+        from supervisor.policies.consequences import consequences
 
-        store = self._store()
-        new, enforced = store.parse(plugin, text), self.enforced_policy(plugin)
-        rows = self.latest(AuditFilter(plugin=plugin), _REPLAYED)
-        events = replayed((row.event for row in rows), plugin)
-        if not enforced:
-            return len(events), ()
-        old = store.parse(plugin, enforced)
-        return len(events), differences(plugin_class(plugin), old, new, events)
+        found = consequences(self._home, plugin, text)
+        return found.looked_at, found.differences
 
     def policy_versions(self, plugin: str) -> Sequence[Version]:
         return [Version(entry.hash, entry.time, entry.who) for entry in self._store().history(plugin)]

@@ -16,7 +16,7 @@ import pytest
 from cli import main as program
 from supervisor.policies.store import PolicyStore
 from tests.cli.commands import Commands
-from tests.supervisor.audit.examples import events, fill, outcome
+from tests.supervisor.audit.examples import event, events, fill, outcome
 from tests.supervisor.harness import scratch
 
 POLICY = "plugin: {name}\nversion: 1\nrules:\n  blocked_subcommands: [publish]\n"
@@ -234,6 +234,25 @@ def test_history_diff_and_rollback(claude: Commands) -> None:
     assert claude("policy", "rollback", "npm", entries[-1]["hash"][:12]).status == 0
     assert path.read_text(encoding="utf-8") == old
     claude.fails("policy", "rollback", "npm", "ffff")
+
+
+def test_replay_tells_what_another_policy_would_have_decided(claude: Commands, tmp_path: Path) -> None:
+    path = write(claude, "npm")
+    PolicyStore(claude.home).accept("npm", path.read_text(encoding="utf-8"), "test")
+    tried = [
+        event(number, plugin="npm", args=(word, "x"), updates=())
+        for number, word in enumerate(["publish", "install", "publish"], 1)
+    ]
+    asyncio.run(fill(claude.home.audit_db, tried))
+    stricter = tmp_path / "npm.yaml"
+    stricter.write_text(path.read_text(encoding="utf-8").replace("[publish]", "[install]"), encoding="utf-8")
+    lines = claude("policy", "replay", str(stricter)).out.splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["allowed", "2", "npm", "publish", "x"], ["blocked", "1", "npm", "install", "x"],
+    ]  # fmt: skip
+    assert claude("policy", "replay", "--last", "1", str(stricter), "--json").json["looked_at"] == 1
+    assert "None of the 3 latest commands" in claude("policy", "replay", str(path)).out
+    assert "cannot be read" in claude.fails("policy", "replay", str(tmp_path / "gone.yaml"))
 
 
 # ---------------------------------------------------------------- the audit log
