@@ -3,17 +3,14 @@ else a line for each step."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
-from typing import Final, Protocol
+from typing import Protocol
 
 import click
 
 from cli.output import short
-
-# "Step 3/24 : RUN make" (Docker), "[2/3] STEP 1/5: RUN make" (Podman)
-_STEP: Final = re.compile(r"(?:\[\d+/\d+\] )?step (\d+/\d+) ?: (.*)", re.IGNORECASE)
+from supervisor.images.steps import step
 
 
 class Progress(Protocol):
@@ -48,9 +45,9 @@ class Plain:
         self._tool = tool
 
     def line(self, text: str) -> None:
-        step = _STEP.fullmatch(text)
-        if step is not None:
-            click.echo(short(f"{self._tool}: step {step[1]}: {step[2]}", 110), err=True)
+        begun = step(text)
+        if begun is not None:
+            click.echo(short(f"{self._tool}: step {begun.number}: {begun.text}", 110), err=True)
 
     def end(self) -> None:
         pass
@@ -64,9 +61,9 @@ class Live:
         self._step = ""
 
     def line(self, text: str) -> None:
-        step = _STEP.fullmatch(text)
-        if step is not None:
-            self._step, text = f"step {step[1]}", step[2]
+        begun = step(text)
+        if begun is not None:
+            self._step, text = f"step {begun.number}", begun.text
         if text.strip():
             self._show(f"{self._tool}: {self._step}: {' '.join(text.split())}")
 

@@ -42,7 +42,12 @@ class DockerImages:
                 facts = self.api.inspect_image(tag)
         except NotThere:
             return None
-        return Image(str(facts["Id"]), (facts.get("Config") or {}).get("Labels") or {}, int(facts["Size"]))
+        return Image(
+            id=str(facts["Id"]),
+            labels=(facts.get("Config") or {}).get("Labels") or {},
+            size_bytes=int(facts["Size"]),
+            layers=tuple((facts.get("RootFS") or {}).get("Layers") or ()),
+        )
 
     def remove_image(self, identity: str) -> None:
         with suppress(NotThere, Taken), self.translated():

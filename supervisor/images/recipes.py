@@ -55,6 +55,11 @@ class Recipe:
     arguments: Mapping[str, str]
     files: Mapping[str, Path]
 
+    @property
+    def base(self) -> str:
+        """The name of the image that it is built on; "": the Containerfile's own."""
+        return self.arguments.get("BASE", "")
+
     def inputs(self) -> str:
         """Names everything that goes in."""
         digest = hashlib.sha256(repr((self.containerfile, sorted(self.arguments.items()))).encode())

@@ -5,6 +5,7 @@ Talks to the engine through `ImageEngine` alone. Blocking: call it off the event
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -15,8 +16,10 @@ from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.facts import AGENT, CLIENT, image
 from supervisor.home import Home
 from supervisor.images.recipes import CHOICES, LABEL_INPUTS, Recipe, read_choices, recipe
+from supervisor.images.steps import Step, step
 
 _FIND_TOOL: Final = ("/bin/sh", "-c", 'command -v -- "$0"')
+_STATUS: Final = re.compile(r"returned a non-zero code: (\d+)$")  # after the whole of the command
 _MOST_LINES: Final = 400  # of a build's output kept to explain a failure
 
 
@@ -27,6 +30,7 @@ class Image:
     id: str
     labels: Mapping[str, str]
     size_bytes: int
+    layers: tuple[str, ...]  # digests, lowest first
 
 
 class ImageEngine(Protocol):
@@ -73,11 +77,20 @@ class Images:
 
     def is_current(self, wanted: Recipe) -> bool:
         found = self.engine.image(wanted.tag)
-        return found is not None and found.labels.get(LABEL_INPUTS) == wanted.inputs()
+        if found is None or found.labels.get(LABEL_INPUTS) != wanted.inputs():
+            return False
+        return self._is_on_its_base(found, wanted)
+
+    def _is_on_its_base(self, found: Image, wanted: Recipe) -> bool:
+        """Whether the base is still what it was: the same name can be another image by now. One that is not
+        here (any more) tells nothing."""
+        base = self.engine.image(wanted.base) if wanted.base else None
+        return base is None or found.layers[: len(base.layers)] == base.layers
 
     def build(self, wanted: Recipe, say: Callable[[str], None]) -> None:
         """Build one image; `say` gets each line of the output. Raises `BuildFailed`."""
         last: deque[str] = deque(maxlen=_MOST_LINES)
+        at: Step | None = None
         before = self.engine.image(wanted.tag)
         with closing(wanted.context()) as context:
             lines = self.engine.build_image(
@@ -87,9 +100,10 @@ class Images:
             try:
                 for line in lines:
                     last.append(line)
+                    at = step(line) or at
                     say(line)
             except BuildFailed as error:
-                raise _explained(wanted, last, error, self.home) from error
+                raise _explained(wanted, last, at, error, self.home) from error
         self._check_tool(wanted)
         if before is not None:
             self.engine.remove_image(before.id)
@@ -114,14 +128,18 @@ class Images:
         return self.engine.read_file(tag, CLIENT) if self.engine.image(tag) is not None else None
 
 
-def _explained(wanted: Recipe, lines: Iterable[str], error: BuildFailed, home: Home) -> BuildFailed:
+def _explained(
+    wanted: Recipe, lines: Iterable[str], at: Step | None, error: BuildFailed, home: Home
+) -> BuildFailed:
     """Say what failed in the words of the tool that failed, rather than "returned a non-zero code"."""
     telling = [line for line in lines if line.startswith(("E: ", "ERROR", "npm ERR!", "npm error"))]
-    words = (telling or [error.message])[0].strip().rstrip(".")
+    status = _STATUS.search(error.message)
+    words = (telling or [f"exit status {status[1]}" if status else error.message])[0].strip().rstrip(".")
     hint = f"See all of it with: claude-container build --verbose {wanted.tool}"
     if "Unable to locate package" in words:
         hint = _choose(wanted.tool, home)
-    return BuildFailed(f"The image of {wanted.tool} cannot be built: {words}.", hint=hint)
+    where = f"{at} failed: " if at is not None else ""
+    return BuildFailed(f"The image of {wanted.tool} cannot be built: {where}{words}.", hint=hint)
 
 
 def _choose(tool: str, home: Home) -> str:
