@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import termios
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,6 +17,16 @@ FORWARDED = [
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
     signal.SIGWINCH, signal.SIGCONT,
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_ignored() -> Iterator[None]:
+    """A shell's background job ignores some of them, and so would all that it starts."""
+    before = {signum: signal.signal(signum, signal.SIG_DFL) for signum in (signal.SIGHUP, signal.SIGQUIT)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
 
 
 def forwarded(peer: Peer) -> int:
