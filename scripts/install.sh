@@ -31,7 +31,7 @@ mkdir -p "$workspace"
   "$command" --home "$home" build git
   "$command" --home "$home" init
 }
-for directory in run/compose/git run/compose/git-gateway run/compose/doors state/pins; do
+for directory in run/compose/git run/compose/git-gateway run/compose/npm run/compose/doors state/pins; do
   mkdir -p -m 700 "$home/$directory"
 done
 

@@ -64,12 +64,14 @@ def plugin(name: str) -> Container:
         plugin=name, socket=str(HOME.plugin_socket(name)), control=str(HOME.control_socket), token="",
         workspace=WORKSPACE, state=str(HOME.plugin_state(name)), client="", path="",
     )  # fmt: skip
-    return of_plugin(config, HOME, USER, "2.0.0", inner_network(instance_of(HOME), "git"))
+    inner = None if name == "npm" else inner_network(instance_of(HOME), "git")
+    return of_plugin(config, HOME, USER, "2.0.0", inner)
 
 
 FACTS: Final = {
     "git-plugin": plugin("git"),
     "git-gateway": plugin("git-gateway"),
+    "npm-plugin": plugin("npm"),  # as any tool without a gateway
     "claude": of_agent(HOME, Path(WORKSPACE), USER, "2.0.0"),
 }
 each = pytest.mark.parametrize("name", FACTS)
@@ -136,13 +138,15 @@ def of_both(found: set[Mount]) -> set[tuple[str, bool]]:
     return {(mount.target, mount.read_only) for mount in found if mount.target not in instead}
 
 
-@pytest.mark.parametrize("name", ["git-plugin", "git-gateway"])
+@pytest.mark.parametrize("name", ["git-plugin", "git-gateway", "npm-plugin"])
 def test_a_plugins_mounts_are_the_same_but_for_what_a_supervisor_would_say(name: str) -> None:
     found = mounts(name)
     assert of_both(found) == of_both(set(FACTS[name].mounts))
     doors = Mount(f"{HOME.root}/run/compose/doors", "/run/doors", read_only=name != "git-gateway")
-    assert {mount for mount in found if mount.target == doors.target} == {doors}
-    assert {mount.target for mount in found if mount.read_only} - {doors.target} == OWN_READ_ONLY
+    of_git = name != "npm-plugin"
+    assert {mount for mount in found if mount.target == doors.target} == ({doors} if of_git else set())
+    read_only = OWN_READ_ONLY if of_git else OWN_READ_ONLY - {"/run/pins"}
+    assert {mount.target for mount in found if mount.read_only} - {doors.target} == read_only
 
 
 def test_workspace_and_sockets_come_from_the_same_places() -> None:
@@ -154,7 +158,7 @@ def test_each_plugin_has_a_state_of_its_own() -> None:
     sources = [
         mount.source for name in SERVICES for mount in mounts(name) if mount.target.startswith("/var/")
     ]
-    assert len(set(sources)) == len(sources) == 2
+    assert len(set(sources)) == len(sources) == 3
 
 
 def test_networks_are_the_same() -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from supervisor.containers.facts import AGENT
+from tests.docker.node import NODE, make_node
 from tests.docker.place import Place, Terminal, new_place
-from tests.engine import BASE
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("tools-in-containers")]
 ROOT = Path(__file__).parents[2]
-NODE = "claude-container-base:node"
 CHOICES = f"""
 [npm]
 base = "{NODE}"
@@ -45,16 +42,7 @@ exec plugin-client "$SOCKET" "$@"
 
 @pytest.fixture(scope="module")
 def node() -> None:
-    """The base of npm's image, made once."""
-    with (Path(tempfile.gettempdir()) / "claude-container-node.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        there = subprocess.run(["docker", "image", "inspect", NODE], capture_output=True, check=False)
-        if there.returncode:
-            file = Path(__file__).with_name("node_base.Containerfile")
-            subprocess.run(
-                ["docker", "build", "-q", "-t", NODE, "--build-arg", f"BASE={BASE}", "-"],
-                stdin=file.open(), check=True,
-            )  # fmt: skip
+    make_node()
 
 
 @pytest.fixture(scope="module")

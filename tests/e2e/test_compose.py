@@ -16,6 +16,7 @@ import yaml
 
 from supervisor.containers.engine import Engine
 from supervisor.containers.facts import AGENT, image
+from tests.docker.node import NODE, make_node
 from tests.e2e.ground import REPOSITORY, UID, Ground, ground, until
 from tests.e2e.look import (
     LOOK,
@@ -59,7 +60,7 @@ class Stack:
         return {
             "PATH": os.environ["PATH"], "HOME": str(self.ground.root), "DOCKER_HOST": self.engine.url,
             "COMPOSE_PROJECT_NAME": self.name, "COMPOSE_FILE": "compose.yaml:images.yaml",
-            "PLUGIN_BASE": BASE, "AGENT_BASE": BASE, "GITHUB_TOKEN": TOKEN,
+            "PLUGIN_BASE": BASE, "AGENT_BASE": BASE, "NPM_BASE": NODE, "GITHUB_TOKEN": TOKEN,
             "ANTHROPIC_API_KEY": "its-own-key", **self.more,
         }  # fmt: skip
 
@@ -111,6 +112,7 @@ def stack() -> Iterator[Stack]:
         _clone(stack)
         _install(stack)
         try:
+            stack.compose("build", *SERVICES)
             stack.compose("up", "-d")
             _start_agent(stack)
             yield stack
@@ -118,16 +120,21 @@ def stack() -> Iterator[Stack]:
             stack.run("docker-compose", "kill")
             stack.run("docker", "rm", "-f", f"{stack.name}-agent")
             stack.run("docker-compose", "down", "--volumes", "--remove-orphans")
+            stack.run("docker", "rmi", *(image(tool, stack.name) for tool in ("git", "npm")))
 
 
 def _clone(stack: Stack) -> None:
+    """What `git clone` gives. Images get names of their own; the agent's is the one without Claude Code."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).exists():
             (stack.checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, stack.checkout / name)
-    tags = {name: {"image": image("git", stack.version)} for name in ("pin", *SERVICES)}
-    tags["claude"] = {"image": image(AGENT, stack.version)}
+    tags = {name: {"image": image("git", stack.name)} for name in ("pin", *SERVICES)}
+    tags |= {
+        "npm-plugin": {"image": image("npm", stack.name)},
+        "claude": {"image": image(AGENT, stack.version)},
+    }
     (stack.checkout / "images.yaml").write_text(yaml.safe_dump({"services": tags}))
 
 
@@ -217,6 +224,27 @@ def test_compose_run_gives_the_agent_a_container_of_its_own(stack: Stack) -> Non
     assert done.returncode == 0, done.stderr
     uid, version, here = done.stdout.split("\n")[:3]
     assert (uid, version[:12], here) == (str(UID), "git version ", "/workspace")
+
+
+def test_a_tool_added_by_hand_works_without_a_restart(stack: Stack) -> None:
+    """By what docs/compose.md says to type."""
+    make_node()
+    said = (ROOT / "docs" / "compose.md").read_text().partition("## A tool by hand")[2]
+    typed = said.partition("```sh\n")[2].partition("```")[0]
+    files, _, up = typed.replace("~/.claude-container", str(stack.ground.home)).rpartition("docker compose ")
+    assert stack.run("sh", "-euc", files).returncode == 0
+    missing = stack.inside(stack.agent, "npm", "--version")
+    assert (missing.returncode, missing.stderr) == (127, "error: npm plugin not available\n")
+    stack.compose(*up.split())
+    until(lambda: stack.inside(stack.agent, "npm", "--version").returncode == 0, stack.logs)
+    stack.ground.write("package.json", '{"name": "x", "version": "1.0.0", "scripts": {"hi": "echo in $PWD"}}')
+    assert "in /workspace" in stack.inside(stack.agent, "npm", "run", "hi").stdout
+    refused = stack.inside(stack.agent, "npm", "publish")
+    assert refused.returncode == 1
+    assert "blocked_subcommands" in refused.stderr
+    stack.compose("rm", "-sf", "npm-plugin")
+    gone = stack.inside(stack.agent, "npm", "--version")
+    assert (gone.returncode, gone.stderr) == (127, "error: npm plugin not available\n")
 
 
 def test_a_saved_policy_is_followed_and_a_broken_one_changes_nothing(stack: Stack) -> None:
