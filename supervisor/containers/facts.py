@@ -72,6 +72,11 @@ def instance_of(home: Home) -> str:
     return hashlib.sha256(str(home.root).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
+def name_of(home: Home, plugin: str) -> str:
+    """What the container of a plugin, or of a gateway, is called."""
+    return f"{REPOSITORY}-{instance_of(home)}-{plugin}"
+
+
 def seccomp_profile() -> str:
     """The system calls that containers may make, as Docker takes it (JSON).
 
@@ -239,7 +244,7 @@ def of_plugin(
         Mount(config.state, STATE),
     )
     return Container(
-        name=f"{REPOSITORY}-{instance}-{config.plugin}",
+        name=name_of(home, config.plugin),
         image=image(tool, version),
         command=(PYTHON, "-P", "-m", config.module, START),
         user=user,

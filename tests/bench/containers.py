@@ -17,7 +17,7 @@ from typing import IO, Final
 
 import pytest
 
-from supervisor.containers.facts import AGENT, REPOSITORY, WORKSPACE, WRAPPERS, instance_of
+from supervisor.containers.facts import AGENT, WORKSPACE, WRAPPERS, name_of
 from supervisor.home import Home
 from tests.bench.harness import Pair, interleave, percentile
 from tests.bench.rows import Row
@@ -91,7 +91,7 @@ def _each(pair: Pair) -> str:
 
 
 def _docker_exec(here: Shell, place: Place) -> Row:
-    container = f"{REPOSITORY}-{instance_of(place.home)}-git"
+    container = name_of(place.home, "git")
     entering = f"docker exec -w {WORKSPACE} {container} git rev-parse HEAD"
     pair = interleave(
         partial(here.seconds, "native rev-parse HEAD"), partial(here.seconds, entering), runs=9, warmup=1

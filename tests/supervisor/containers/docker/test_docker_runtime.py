@@ -18,7 +18,8 @@ from supervisor.containers import facts as containers
 from supervisor.containers.calls import ContainerCalls
 from supervisor.containers.engine import Engine
 from supervisor.containers.events import Ended
-from supervisor.containers.runtime import ContainerInstance, DockerRuntime
+from supervisor.containers.instance import ContainerInstance
+from supervisor.containers.runtime import DockerRuntime
 from supervisor.gateways import Doors
 from supervisor.home import Home
 from supervisor.runtimes.runtime import Exit
