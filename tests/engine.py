@@ -24,9 +24,10 @@ import pytest
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.engine import Engine, connect
-from supervisor.containers.facts import AGENT
+from supervisor.containers.facts import AGENT, image
 from supervisor.home import Home
 from supervisor.images.engine import DockerImages
+from supervisor.images.recipes import image_version
 from supervisor.images.store import Images
 
 ROOT: Final = Path(__file__).parents[1]
@@ -114,6 +115,12 @@ def make(url: str, *tools: str, version: str = VERSION) -> None:
         for recipe in images.to_build(tools):
             images.build(recipe, lambda line: print(line, flush=True))
     engine.close()
+
+
+def give_images(engine: Engine, home: Home, *tools: str) -> None:
+    """Give a home that chose `CHOICES` the shared images, under its own names: nothing is left to build."""
+    for tool in tools:
+        engine.api.tag(image(tool, VERSION), *image(tool, image_version(home)).split(":"))
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ import pytest
 
 from supervisor.containers.facts import AGENT
 from tests.docker.place import KEY, Place, new_place, until
+from tests.engine import give_images
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("agent-container")]
 CTRL_C, CTRL_D, CTRL_P, CTRL_Q = b"\x03", b"\x04", b"\x10", b"\x11"
@@ -24,7 +25,7 @@ def place() -> Iterator[Place]:
         subprocess.run(["git", "init", "-q", str(place.workspace)], check=True)
         place.does("init")
         place.does("start", "--runtime", "process", "--workspace", str(place.workspace))
-        place.does("build", AGENT)
+        give_images(place.engine, place.home, AGENT)
         yield place
 
 

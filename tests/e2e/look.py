@@ -24,12 +24,13 @@ at mounts; cut -d' ' -f5,6 /proc/self/mountinfo
 at processes; for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/cmdline | head -1; done
 at environ; env -0 | tr '\\0' '\\n'; cat /proc/[0-9]*/environ | tr '\\0' '\\n'
 at routes; tail -n +2 /proc/net/route
-at names; for n in github.com gateway git-gateway; do timeout 3 getent hosts $n && echo "resolved $n"; done
+at names
+for n in github.com gateway git-gateway; do timeout 3 getent hosts $n && echo "resolved $n" & done; wait
 at reach
-for t in $TARGETS; do
+for t in $TARGETS; do {{
   said=$(timeout 2 bash -c "exec 3<>/dev/tcp/${{t%:*}}/${{t#*:}} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 &&
     read -r line <&3 && echo \\$line" 2>/dev/null) && echo "$t ${{said%?}}"
-done
+}} & done; wait
 at engine
 for s in /run/docker.sock /var/run/docker.sock /run/podman /run/containerd; do [ -e $s ] && echo "$s"; done
 at devices; ls /dev

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 
+from supervisor.api.client import Client
 from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
 from supervisor.containers.engine import Engine
 from supervisor.containers.facts import (
@@ -41,16 +43,17 @@ from tests.e2e.look import (
     seen,
 )  # fmt: skip
 from tests.e2e.planted import planting, processes
-from tests.engine import BASE, CHOICES, PATIENCE, engine_or_skip, images_or_skip
+from tests.engine import BASE, CHOICES, PATIENCE, engine_or_skip, give_images, images_or_skip
 from tests.plugins.git.box import IDENTITY
 from tests.upstream import TOKEN
 
 pytestmark = [pytest.mark.timeout(PATIENCE), pytest.mark.xdist_group("docker-e2e")]
 PROGRAM: Final = Path(sys.executable).with_name("claude-container")
 BUSY: Final = """i=0
-while [ ! -e /workspace/enough ]; do git rev-parse HEAD >/dev/null || echo failed; i=$((i+1)); done
+until test -e /workspace/enough; do git rev-parse HEAD >/dev/null || echo failed; i=$((i+1)); sleep 0.02; done
 echo $i
 """
+POLICY: Final = "plugin: %s\nversion: 1\nrules: {blocked_subcommands: [--no-such-thing]}\n"
 TOOLS: Final = ("cut", "head", "nl", "paste", "seq", "sort", "tail", "tr", "uniq", "wc")
 
 
@@ -129,6 +132,10 @@ class Installed:
         networks = self.engine.api.inspect_container(self.container(plugin))["NetworkSettings"]["Networks"]
         return [str(facts["IPAddress"]) for facts in networks.values()]
 
+    def share_image(self, of: str, tool: str) -> None:
+        own, its = (image(each, image_version(self.home)) for each in (of, tool))
+        self.engine.api.tag(own, *its.split(":"))
+
     def rows(self) -> list[AuditRow]:
         reader = AuditReader(self.home.audit_db)
         try:
@@ -165,6 +172,7 @@ def installed(engine: Engine) -> Iterator[Installed]:
         tables = "\n".join(f'[{tool}]\nbase = "{BASE}"\n' for tool in TOOLS)
         (made.home / "config" / "images.toml").write_text(f"{CHOICES}\n{tables}")
         made.give_away()
+        give_images(engine, site.home, "git", AGENT)
         try:
             site.start()
             yield site
@@ -312,27 +320,39 @@ def test_a_killed_supervisor_leaves_plugins_that_go_on_and_are_adopted(site: Ins
 
 
 def test_ten_plugins_come_and_go_and_no_command_of_another_fails(site: Installed) -> None:
+    """All at once, but for the first, which is added as people do; they share its image."""
     command = ["docker", "exec", site.agent, "sh", "-c", BUSY]
     working = subprocess.Popen(
         command, env=site.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
+    first, *others = TOOLS
     try:
+        site.told("plugin", "add", first, "--block", "--no-such-thing")
+        for tool in others:
+            site.share_image(first, tool)
+        asyncio.run(each_at_once(site.home, others, lambda api, tool: api.add_plugin(tool, POLICY % tool)))
         for tool in TOOLS:
-            site.told("build", tool)
-            site.told("plugin", "add", tool, "--block", "--no-such-thing")
             wrapper = f"/opt/claude-container/cli/{tool}"
             assert "coreutils" in site.inside(site.agent, wrapper, "--version").stdout
             refused = site.inside(site.agent, wrapper, "--no-such-thing")
-            assert refused.returncode != 0
-        for tool in TOOLS:
-            site.told("plugin", "remove", tool)
-            assert not (site.ground.home / "cli" / tool).exists()
+            assert (refused.returncode, "blocked_subcommands" in refused.stderr) == (1, True)
+        site.told("plugin", "remove", first)
+        asyncio.run(each_at_once(site.home, others, lambda api, tool: api.remove_plugin(tool)))
+        assert sorted(path.name for path in site.home.cli.iterdir()) == ["git", "plugin-client"]
     finally:
         (site.ground.workspace / "enough").touch()
         said = working.communicate(timeout=60)[0].split()
     assert said[:-1] == []
     assert int(said[-1]) > 10
     assert [each["name"] for each in site.status()["plugins"]] == ["git", "git-gateway"]
+
+
+async def each_at_once(home: Home, tools: list[str], act: Callable[[Client, str], Awaitable[object]]) -> None:
+    client = await Client.connect(home)
+    try:
+        await asyncio.gather(*(act(client, tool) for tool in tools))
+    finally:
+        await client.close()
 
 
 def test_two_homes_at_once_do_not_see_each_other(site: Installed) -> None:

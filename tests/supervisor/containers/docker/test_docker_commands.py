@@ -12,7 +12,7 @@ from supervisor.home import Home
 from supervisor.images.recipes import image_version
 from supervisor.runtimes.choice import choose
 from tests.cli.commands import Commands
-from tests.engine import CHOICES
+from tests.engine import CHOICES, give_images
 from tests.supervisor.containers.docker.conftest import Place, calls
 from tests.supervisor.containers.docker.test_docker_supervised import set_up
 
@@ -30,10 +30,9 @@ def home(place: Place) -> Home:
 @pytest.fixture
 def built(home: Home, engine: Engine, version: str) -> Iterator[Home]:
     """The home's images are those that all tests share."""
-    own = image("git", image_version(home))
-    engine.api.tag(image("git", version), *own.split(":"))
+    give_images(engine, home, "git")
     yield home
-    engine.api.remove_image(own)
+    engine.api.remove_image(image("git", image_version(home)))
 
 
 @pytest.fixture
