@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.api.client import Client
+from supervisor.audit.reader import AuditFilter, AuditReader
 from supervisor.containers import events as container_events
 from supervisor.containers import facts as containers
 from supervisor.containers.engine import connect
@@ -86,20 +89,65 @@ async def test_an_engine_that_is_not_there_yet_is_named_and_used_as_soon_as_it_i
         assert (await command(project, "rev-parse", "--git-dir"))["exit_code"] == 0
 
 
-async def test_a_killed_engine_takes_its_containers_along_and_all_come_back(
+class Agent:
+    """Gives one command after the other, each with a mark of its own, whatever becomes of them."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.answered: list[str] = []
+        self.failed: list[str] = []
+
+    async def work(self) -> None:
+        for number in itertools.count():
+            mark = f"refs/heads/mark-{number}"
+            try:
+                await command(self._place, "rev-parse", "--verify", "-q", mark)
+            except (OSError, asyncio.IncompleteReadError):  # the plugin ended, or is not there
+                self.failed.append(mark)
+                await asyncio.sleep(0.02)
+            else:
+                self.answered.append(mark)
+
+    async def goes_on(self) -> None:
+        """Wait until some more commands were answered that are given from now on."""
+        count = len(self.answered)
+        async with asyncio.timeout(PATIENCE):
+            while len(self.answered) < count + 5:  # noqa: ASYNC110 -- `work` goes on meanwhile
+                await asyncio.sleep(0.02)
+
+
+def times_recorded(place: Place) -> Counter[str]:
+    """How many rows each mark has in the audit log."""
+    reader = AuditReader(place[0].audit_db)
+    try:
+        rows = [row.event for row in reader.rows(AuditFilter(), 0, 100_000)]
+    finally:
+        reader.close()
+    assert len({event.id for event in rows}) == len(rows)
+    return Counter(event.args[-1] for event in rows if event.args[:1] == ("rev-parse",))
+
+
+async def test_a_killed_engine_takes_its_containers_along_and_all_come_back_with_every_event(
     project: Place, own: OwnEngine, version: str
 ) -> None:
     await asyncio.to_thread(own.start)
-    async with contained(project, own, version) as client:
+    agent = Agent(project)
+    async with contained(project, own, version) as client, asyncio.TaskGroup() as tasks:
         before = await running(client)
+        working = tasks.create_task(agent.work())
+        await agent.goes_on()
         own.kill()
         meanwhile = await warned(client, "container engine")
         assert all(map(alive, pids(meanwhile)))  # an engine's end alone ends nothing
-        assert (await command(project, "rev-parse", "--git-dir"))["exit_code"] == 0
+        await agent.goes_on()
         await asyncio.to_thread(own.start)
         after = await works_again(client)
         assert not set(pids(before)) & set(pids(after))
-        assert (await command(project, "rev-parse", "--git-dir"))["exit_code"] == 0
+        await agent.goes_on()
+        working.cancel()
+    recorded = times_recorded(project)  # the supervisor ended: it has got everything that there was
+    assert [mark for mark in agent.answered if recorded[mark] != 1] == []
+    assert [mark for mark in agent.failed if recorded[mark] > 1] == []
 
 
 async def test_where_containers_outlive_the_engine_they_are_the_same_afterwards(
