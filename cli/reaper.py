@@ -67,10 +67,12 @@ def _remove(home: Home, name: str) -> None:
 def _removed(home: Home, name: str) -> bool:
     from supervisor.containers import engine
     from supervisor.containers.agent import AgentContainer
+    from supervisor.containers.calls import ContainerCalls
 
     found = engine.connect()
     try:
-        return AgentContainer(found.api, found.translated, instance_of(home), name).remove()
+        calls = ContainerCalls(found.api, found.translated, found.dialect, instance_of(home))
+        return AgentContainer(calls, name).remove()
     finally:
         found.close()
 

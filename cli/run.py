@@ -18,6 +18,7 @@ from cli.connection import ask
 from cli.reaper import reaping
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.agent import AgentContainer, remove_left_over
+from supervisor.containers.calls import ContainerCalls
 from supervisor.containers.engine import Engine
 from supervisor.containers.facts import AGENT, WORKSPACE, Container, instance_of, labels, of_agent, own_user
 from supervisor.containers.networks import ContainerNetworks
@@ -78,12 +79,13 @@ def _directory(state: Status) -> str:
 
 def _prepare(home: Home, engine: Engine) -> None:
     instance = instance_of(home)
-    remove_left_over(engine.api, engine.translated, instance)
-    ContainerNetworks(engine.api, engine.translated, labels(home), options=not engine.podman).outer()
+    remove_left_over(ContainerCalls(engine.api, engine.translated, engine.dialect, instance))
+    ContainerNetworks(engine.api, engine.translated, engine.dialect, labels(home)).outer()
 
 
 def _run(home: Home, engine: Engine, wanted: Container, environment: Mapping[str, str]) -> int:
-    container = AgentContainer.named(engine.api, engine.translated, instance_of(home))
+    calls = ContainerCalls(engine.api, engine.translated, engine.dialect, instance_of(home))
+    container = AgentContainer.named(calls)
     tty = attach.is_terminal()
     with reaping(home, container.name):
         try:

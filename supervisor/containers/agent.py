@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from supervisor.containers.calls import ContainerCalls
-from supervisor.containers.engine_errors import EngineError, NotThere, Taken
+from supervisor.containers.engine_errors import EngineError
 from supervisor.containers.facts import LABEL_INSTANCE, LABEL_RUNNER, REPOSITORY, Container
 from supervisor.runtimes import procfs
 
@@ -26,20 +26,16 @@ _NO_DETACHING: Final = b"\xff,\xff"
 class AgentContainer:
     """One container, by its name. Methods raise `EngineError`s."""
 
-    api: Any
-    translated: Callable[[], AbstractContextManager[None]]
-    instance: str
+    calls: ContainerCalls
     name: str
 
     @classmethod
-    def named(
-        cls, api: Any, translated: Callable[[], AbstractContextManager[None]], instance: str
-    ) -> AgentContainer:
+    def named(cls, calls: ContainerCalls) -> AgentContainer:
         """One that is yet to be created, with a name that nothing else has."""
-        return cls(api, translated, instance, f"{REPOSITORY}-{instance}-agent-{secrets.token_hex(4)}")
+        return cls(calls, f"{REPOSITORY}-{calls.instance}-agent-{secrets.token_hex(4)}")
 
     def create(self, wanted: Container, image: str, *, tty: bool, environment: Mapping[str, str]) -> None:
-        self._calls.create(
+        self.calls.create(
             replace(
                 wanted, name=self.name, tty=tty, labels={**wanted.labels, LABEL_RUNNER: _this_process()},
                 environment={**wanted.environment, **environment},
@@ -47,15 +43,11 @@ class AgentContainer:
             image,
         )  # fmt: skip
 
-    @property
-    def _calls(self) -> ContainerCalls:
-        return ContainerCalls(self.api, self.translated, self.instance)
-
     @contextmanager
     def attach(self) -> Iterator[socket.socket]:
         """Its stdin, stdout and stderr as one stream; to be had before it starts."""
-        with self.translated():
-            stream = self.api.attach_socket(
+        with self.calls.translated():
+            stream = self.calls.api.attach_socket(
                 self.name, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "detachKeys": _NO_DETACHING}
             )
         # The SDK gives a read-only file around the socket. A copy of the descriptor outlives both.
@@ -69,42 +61,39 @@ class AgentContainer:
             copy.close()
 
     def start(self) -> None:
-        with self.translated():
-            self.api.start(self.name)
+        with self.calls.translated():
+            self.calls.api.start(self.name)
 
     def resize(self, rows: int, columns: int) -> None:
-        with suppress(EngineError), self.translated():
-            self.api.resize(self.name, rows, columns)
+        with suppress(EngineError), self.calls.translated():
+            self.calls.api.resize(self.name, rows, columns)
 
     def signal(self, signum: int) -> None:
         """Send a signal to what runs in it; nothing happens when it has ended."""
-        with suppress(EngineError), self.translated():
-            self.api.kill(self.name, signum)
+        with suppress(EngineError), self.calls.translated():
+            self.calls.api.kill(self.name, signum)
 
     def wait(self) -> int:
         """The exit status, when it has ended."""
-        with self.translated():
-            return int(self.api.wait(self.name)["StatusCode"])
+        with self.calls.translated():
+            return int(self.calls.api.wait(self.name)["StatusCode"])
 
     def remove(self) -> bool:
         """Remove it, running or not; False when it is not there."""
-        there = self._calls.look(self.name) is not None
+        there = self.calls.look(self.name) is not None
         if there:
-            self._calls.remove(self.name)
+            self.calls.remove(self.name)
         return there
 
 
-def remove_left_over(
-    api: Any, translated: Callable[[], AbstractContextManager[None]], instance: str
-) -> list[str]:
+def remove_left_over(calls: ContainerCalls) -> list[str]:
     """Remove the agents' containers of this instance whose process is gone; returns their names."""
-    with translated():
-        wanted = [f"{LABEL_INSTANCE}={instance}", LABEL_RUNNER]
-        listed = api.containers(all=True, filters={"label": wanted})
+    with calls.translated():
+        wanted = [f"{LABEL_INSTANCE}={calls.instance}", LABEL_RUNNER]
+        listed = calls.api.containers(all=True, filters={"label": wanted})
     left = [each for each in listed if not _lives(str(each["Labels"].get(LABEL_RUNNER, "")))]
     for each in left:
-        with suppress(NotThere, Taken), translated():
-            api.remove_container(each["Id"], force=True, v=True)
+        calls.remove_at_once(str(each["Id"]))
     return [str(each["Names"][0]).lstrip("/") for each in left]
 
 

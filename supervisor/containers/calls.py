@@ -7,28 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-import resource
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from supervisor.containers.engine_errors import EngineError, NotThere, Taken
-from supervisor.containers.facts import (
-    AGENT,
-    LABEL_INSTANCE,
-    LABEL_PLUGIN,
-    Attachment,
-    Container,
-    seccomp_file,
-    seccomp_profile,
-)
+from supervisor.containers.dialect import DOCKER, Dialect
+from supervisor.containers.engine_errors import EngineError, NotRunning, NotThere, Taken
+from supervisor.containers.facts import AGENT, LABEL_INSTANCE, LABEL_PLUGIN, Attachment, Container
 
 LABEL_MADE: Final = "claude-container.made"  # hash of everything that a container was made of
-_NO_LOGS: Final = {"Type": "none"}
-_LOGS: Final = {"Type": "json-file", "Config": {"max-size": "4m", "max-file": "2"}}
-_PROCESSES: Final = 32768  # of one user of the machine, in all
 _FRACTION: Final = re.compile(r"\.(\d{1,6})\d*")
 
 
@@ -53,8 +42,8 @@ class ContainerCalls:
 
     api: Any
     translated: Callable[[], AbstractContextManager[None]]
+    dialect: Dialect
     instance: str
-    podman: bool = False  # which takes a few things in another way
 
     # ------------------------------------------------------------ looking
 
@@ -90,7 +79,7 @@ class ContainerCalls:
                 working_dir=wanted.working_directory, stop_timeout=wanted.stop_seconds,
                 stdin_open=wanted.stdin, tty=wanted.tty,
                 labels={**wanted.labels, LABEL_MADE: made_of(wanted, image)},
-                host_config=self.api.create_host_config(**host_options(wanted, podman=self.podman)),
+                host_config=self._host_config(wanted),
                 networking_config=self._endpoints(first) if first else None,
             )  # fmt: skip
             identity = str(created["Id"])
@@ -104,6 +93,10 @@ class ContainerCalls:
                 raise
         return identity
 
+    def _host_config(self, wanted: Container) -> dict[str, Any]:
+        made = self.api.create_host_config(**self.dialect.host_options(wanted))
+        return {**made, **self.dialect.more_host_options()}
+
     def _endpoints(self, at: Attachment) -> Any:
         settings = self.api.create_endpoint_config(ipv4_address=at.address or None)
         return self.api.create_networking_config({at.network.name: settings})
@@ -114,7 +107,7 @@ class ContainerCalls:
 
     def signal(self, identity: str, name: str) -> None:
         """Send a signal; nothing happens when it does not run (any more)."""
-        with suppress(NotThere, Taken), self.translated():
+        with suppress(NotThere, NotRunning, Taken), self.translated():
             self.api.kill(identity, name)
 
     def stop(self, identity: str, seconds: int) -> None:
@@ -128,8 +121,13 @@ class ContainerCalls:
         if found is None:
             self._check_free(name)
             return
+        self.remove_at_once(found.id)
+
+    def remove_at_once(self, identity: str) -> None:
+        """Without the seconds to end by itself that Podman gives even to what is removed by force."""
+        self.signal(identity, "SIGKILL")
         with suppress(NotThere, Taken), self.translated():  # taken: it is being removed already
-            self.api.remove_container(found.id, force=True, v=True)
+            self.api.remove_container(identity, force=True, v=True)
 
     def _check_free(self, name: str) -> None:
         with suppress(NotThere), self.translated():
@@ -169,47 +167,9 @@ class ContainerCalls:
             )  # fmt: skip
 
 
-# ---------------------------------------------------------------- facts, as the engine takes them
-
-
-def host_options(wanted: Container, *, podman: bool = False) -> dict[str, Any]:
-    """The hardening, in the words of `APIClient.create_host_config`."""
-    security = ["no-new-privileges:true"] if wanted.no_new_privileges else []
-    if wanted.seccomp:
-        security.append(f"seccomp={seccomp_file() if podman else seccomp_profile()}")
-    return {
-        "read_only": wanted.read_only, "cap_drop": list(wanted.cap_drop), "security_opt": security,
-        "pids_limit": wanted.pids, "mem_limit": wanted.memory_bytes, "memswap_limit": wanted.memory_bytes,
-        "ulimits": [
-            {"Name": "nofile", "Soft": wanted.files, "Hard": wanted.files},
-            {"Name": "memlock", "Soft": wanted.locked_bytes, "Hard": wanted.locked_bytes},
-            {"Name": "core", "Soft": 0, "Hard": 0},
-            *([_our_processes()] if podman else []),
-        ],
-        "mounts": [
-            {
-                "Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only,
-                "BindOptions": {"Propagation": "rprivate"},
-            }
-            for mount in wanted.mounts
-        ],
-        "tmpfs": dict(wanted.tmpfs), "dns": list(wanted.dns) or None,
-        "log_config": _LOGS if wanted.logged else _NO_LOGS,
-        "network_mode": wanted.networks[0].network.name if wanted.networks else "none",
-        "restart_policy": {"Name": "no"}, "init": wanted.init,
-    }  # fmt: skip
-
-
-def _our_processes() -> dict[str, Any]:
-    """Podman asks for more than may be had, unless told; `pids_limit` is what limits a container."""
-    _, ours = resource.getrlimit(resource.RLIMIT_NPROC)
-    most = _PROCESSES if ours == resource.RLIM_INFINITY else min(ours, _PROCESSES)
-    return {"Name": "nproc", "Soft": most, "Hard": most}
-
-
 def made_of(wanted: Container, image: str) -> str:
     """Names everything that the container is made of: one with another name is to be replaced."""
-    facts = repr((image, wanted.command, host_options(wanted), sorted(wanted.environment.items()),
+    facts = repr((image, wanted.command, DOCKER.host_options(wanted), sorted(wanted.environment.items()),
                   wanted.networks, str(wanted.user)))  # fmt: skip
     return hashlib.sha256(facts.encode()).hexdigest()[:32]
 

@@ -50,6 +50,6 @@ class Connection:
 def _connected(engine: Engine, home: Home) -> Connected:
     return Connected(
         engine,
-        ContainerCalls(engine.api, engine.translated, facts.instance_of(home), engine.podman),
-        ContainerNetworks(engine.api, engine.translated, facts.labels(home), not engine.podman),
+        ContainerCalls(engine.api, engine.translated, engine.dialect, facts.instance_of(home)),
+        ContainerNetworks(engine.api, engine.translated, engine.dialect, facts.labels(home)),
     )

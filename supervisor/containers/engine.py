@@ -7,6 +7,7 @@ modules that get `Engine.api`, the SDK's low-level client.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 from collections.abc import Iterator
@@ -21,12 +22,25 @@ import urllib3
 from docker.errors import APIError, DockerException
 
 from plugins.base.text import printable
-from supervisor.containers.engine_errors import DOCTOR, DiskFull, EngineAway, EngineError, NotThere, Taken
+from supervisor.containers.dialect import Dialect, dialect_of
+from supervisor.containers.engine_errors import (
+    DOCTOR,
+    DiskFull,
+    EngineAway,
+    EngineError,
+    NotRunning,
+    NotThere,
+    Taken,
+)
+from supervisor.unix_server import peer
 
 PATIENCE: Final = 60.0  # seconds for one answer; an engine that is busy building is slow, not gone
 _OLDEST: Final = (1, 41)
 _NEWEST: Final = (1, 51)  # that we know to work; engines speak older versions, too
-_TAKEN_WORDS: Final = ("overlap", "already in use", "already exists", "already allocated")
+_SERVER: Final = re.compile(r"(?P<name>\w+)/(?P<version>\S+)")  # as in "Docker/20.10.24+dfsg1 (linux)"
+_PODMAN: Final = "libpod"
+_STATE_WORDS: Final = "container state improper"  # Podman's; Docker answers 409
+_TAKEN_WORDS: Final = ("overlap", "already in use", "already used", "already exists", "already allocated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +51,16 @@ class Engine:
     version: str  # the engine's own
     api_version: str
     podman: bool
+    owner: int  # the user that it runs as
     api: Any  # docker.APIClient
 
     @property
     def name(self) -> str:
         return f"{'Podman' if self.podman else 'Docker'} {self.version}"
+
+    @property
+    def dialect(self) -> Dialect:
+        return dialect_of(podman=self.podman, owner=self.owner)
 
     def translated(self) -> AbstractContextManager[None]:
         """A context in which the SDK's errors become ours."""
@@ -65,16 +84,17 @@ def connect(url: str = "", *, patience: float = PATIENCE) -> Engine:
     """
     chosen = url or find()
     with translated(chosen):
-        _knock(chosen, patience)
+        owner = _knock(chosen, patience)
         # Made without a word to the engine: what goes wrong later, goes wrong where it can be closed.
         with closing(_client(chosen, _text(_OLDEST), patience)) as asking:
-            facts = asking.version(api_version=False)
-        spoken = min(_NEWEST, _spoken(chosen, str(facts.get("ApiVersion", ""))))
+            name, version, newest = _introduction(asking, patience)
+        spoken = min(_NEWEST, _spoken(chosen, newest))
         return Engine(
             url=chosen,
-            version=printable(str(facts.get("Version", "")))[:60],
+            version=version,
             api_version=_text(spoken),
-            podman="podman" in str(facts.get("Components") or "").lower(),
+            podman=name == _PODMAN,
+            owner=owner,
             api=_client(chosen, _text(spoken), patience),
         )
 
@@ -83,11 +103,25 @@ def _client(url: str, version: str, patience: float) -> Any:
     return docker.APIClient(base_url=url, version=version, timeout=patience)
 
 
-def _knock(url: str, patience: float) -> None:
-    """Connect to its socket and let go: tells plainly what is wrong with it."""
+def _knock(url: str, patience: float) -> int:
+    """Connect to its socket and let go: tells plainly what is wrong with it, else whose it is."""
     with closing(socket.socket(socket.AF_UNIX)) as sock:
         sock.settimeout(patience)
         sock.connect(url.removeprefix("unix://"))
+        _, uid = peer(sock)
+        return uid
+
+
+def _introduction(client: Any, patience: float) -> tuple[str, str, str]:
+    """The engine's name and version, and the newest version of the API that it speaks.
+
+    The shortest of all questions: for "version" Podman asks half a dozen other programs, for a second.
+    """
+    answer = client.get(f"{client.base_url}/_ping", timeout=patience)
+    answer.raise_for_status()
+    found = _SERVER.match(answer.headers.get("Server", ""))
+    name, version = (found["name"], found["version"]) if found is not None else ("", "")
+    return name.lower(), printable(version)[:60], answer.headers.get("Api-Version", "")
 
 
 def _spoken(url: str, text: str) -> tuple[int, ...]:
@@ -180,6 +214,8 @@ def _refusal(error: APIError) -> EngineError:
         return NotThere(f"An image is missing: {said}.", hint="Build it: claude-container build")
     if status == 404:
         return NotThere(f"The container engine does not have it: {said}.")
+    if _STATE_WORDS in lower:
+        return NotRunning(f"The container does not run: {said}.")
     if status == 409 or any(words in lower for words in _TAKEN_WORDS):
         return Taken(f"It is taken already: {said}.", hint=DOCTOR)
     return EngineError(f"The container engine refused: {said}.", hint=DOCTOR)

@@ -25,5 +25,9 @@ class Taken(EngineError):
     """A name or an address range is in use already."""
 
 
+class NotRunning(EngineError):
+    """What is asked for is possible with running containers alone."""
+
+
 class DiskFull(EngineError):
     """The engine's disk is full."""

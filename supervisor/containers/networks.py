@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from supervisor.containers.dialect import Dialect
 from supervisor.containers.engine_errors import EngineError, NotThere, Taken
 from supervisor.containers.facts import LABEL_INSTANCE, Network, inner_network, outer_network
 
@@ -22,8 +23,8 @@ class ContainerNetworks:
 
     api: Any
     translated: Callable[[], AbstractContextManager[None]]
+    dialect: Dialect
     labels: Mapping[str, str]
-    options: bool = True  # whether the engine knows the bridge driver's options
 
     @property
     def instance(self) -> str:
@@ -78,7 +79,7 @@ class ContainerNetworks:
         with self.translated():
             self.api.create_network(
                 wanted.name, driver="bridge", internal=wanted.internal, check_duplicate=True,
-                options=wanted.options if self.options else None, labels=dict(self.labels), ipam=pools,
+                options=self.dialect.network_options(wanted), labels=dict(self.labels), ipam=pools,
             )  # fmt: skip
 
 

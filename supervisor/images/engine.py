@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.text import printable
+from supervisor.containers.dialect import small_limits
 from supervisor.containers.engine_errors import NotThere, Taken
 from supervisor.images.store import BuildFailed, Image
 
@@ -84,7 +85,7 @@ class DockerImages:
                 self.api.remove_container(container, force=True)
 
     def _create(self, tag: str, command: Sequence[str]) -> str:
-        sealed = self.api.create_host_config(**_SEALED)
+        sealed = self.api.create_host_config(**_SEALED, ulimits=small_limits())
         created = self.api.create_container(
             tag, list(command), entrypoint=[], user="65534:65534", host_config=sealed
         )

@@ -105,7 +105,8 @@ class Images:
             except BuildFailed as error:
                 raise _explained(wanted, last, at, error, self.home) from error
         self._check_tool(wanted)
-        if before is not None:
+        now = self.engine.image(wanted.tag)
+        if before is not None and now is not None and before.id != now.id:
             self.engine.remove_image(before.id)
 
     def _check_tool(self, built: Recipe) -> None:

@@ -106,7 +106,7 @@ def test_a_terminal_is_a_terminal(place: Place) -> None:
         terminal.type(b"stty size; tty\n")
         terminal.sees(b"33 99\r\n")
         terminal.sees(b"/dev/pts/0")
-        terminal.type(b"(trap 'echo inter''rupted; exit' INT; echo be''gun; sleep 1000)\n")
+        terminal.type(b"(trap 'echo inter''rupted; exit' INT; echo be''gun; while :; do sleep 0.1; done)\n")
         terminal.sees(b"begun")
         terminal.type(CTRL_C)
         terminal.sees(b"interrupted")

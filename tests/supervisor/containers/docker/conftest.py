@@ -48,11 +48,11 @@ def other_place(engine: Engine) -> Iterator[Place]:
 
 
 def calls(engine: Engine, home: Home) -> ContainerCalls:
-    return ContainerCalls(engine.api, engine.translated, containers.instance_of(home), engine.podman)
+    return ContainerCalls(engine.api, engine.translated, engine.dialect, containers.instance_of(home))
 
 
 def networks(engine: Engine, home: Home) -> ContainerNetworks:
-    return ContainerNetworks(engine.api, engine.translated, containers.labels(home), not engine.podman)
+    return ContainerNetworks(engine.api, engine.translated, engine.dialect, containers.labels(home))
 
 
 def clean(engine: Engine, home: Home) -> None:
