@@ -14,6 +14,7 @@ _ORDINARY: Final = frozenset((
     "console", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
     "tty", "urandom", "zero",
 ))  # fmt: skip
+_OUT_OF_REACH: Final = frozenset(("Permission denied", "No such file or directory"))
 # The token is never in the script: it is put together from two halves.
 LOOK: Final = f"""#!/bin/bash
 exec 2>&1 </dev/null
@@ -102,13 +103,15 @@ def assert_no_privileges(status: str) -> None:
     assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
 
 
-def assert_of_an_agent(found: Seen, uid: int) -> None:
-    """What is promised of the agent's container: its work, the wrappers, the sockets, and nothing beside."""
+def assert_of_an_agent(found: Seen, uid: int, *running: str) -> None:
+    """What is promised of the agent's container: its work, the wrappers, the sockets, and nothing beside.
+
+    `running` is what the agent itself has started."""
     assert_powerless(found, uid)
     assert_hardened(found)
     assert found["writable"] == ["/workspace", "/tmp"]
     assert found["sockets"] == ["/run/plugins/git.sock"]
-    assert set(found["processes"]) <= {"/sbin/docker-init", "sleep", "bash"}
+    assert set(found["processes"]) <= {"/sbin/docker-init", "sleep", "bash", *running}
     assert {"/opt/claude-container/cli ro,relatime", "/run/plugins ro,relatime"} <= set(found["mounts"])
     assert [line for line in found["reach"] if line.endswith(" HTTP/1.0 404 Not Found")] == []
 
@@ -119,6 +122,17 @@ def assert_of_a_plugin(found: Seen, uid: int, doors: set[str]) -> None:
     assert_hardened(found)
     assert set(found["writable"]) == {"/workspace", "/tmp", "/run/plugins", "/var/lib/claude-container"}
     assert_no_way_out(found, doors)
+
+
+def assert_planted(found: Seen, uid: int, doors: set[str]) -> None:
+    """What is promised of code that git runs because the agent planted it: it has the workspace and the
+    gateway's doors."""
+    assert_powerless(found, uid)
+    assert_no_way_out(found, doors)
+    assert found["sockets"] == []
+    assert found["writable"] == ["/workspace"]
+    for hidden in ("status", "mounts", "processes", "routes", "devices"):
+        assert {line.rpartition(": ")[2] for line in found[hidden]} <= _OUT_OF_REACH, hidden
 
 
 def assert_no_way_out(found: Seen, doors: set[str]) -> None:

@@ -23,13 +23,12 @@ from tests.e2e.look import (
     Seen,
     assert_hardened,
     assert_no_privileges,
-    assert_no_way_out,
     assert_of_a_plugin,
     assert_of_an_agent,
-    assert_powerless,
+    assert_planted,
     seen,
 )  # fmt: skip
-from tests.e2e.planted import planting, processes
+from tests.e2e.planted import WAYS, Way, looked, looked_by_a_hook, planting, processes
 from tests.engine import BASE, PATIENCE, ROOT, engine_or_skip, images_or_skip
 from tests.plugins.git.box import IDENTITY
 from tests.upstream import TOKEN
@@ -112,7 +111,7 @@ def stack() -> Iterator[Stack]:
         _clone(stack)
         _install(stack)
         try:
-            stack.compose("build", *SERVICES)
+            stack.compose("build", "git-plugin")  # whose image the others have, too
             stack.compose("up", "-d")
             _start_agent(stack)
             yield stack
@@ -163,13 +162,6 @@ def _start_agent(stack: Stack) -> None:
 def look(stack: Stack, container: str) -> Seen:
     """From a container, whatever runs in it otherwise."""
     return seen(stack.inside(container, "bash", "-c", script(stack)).stdout)
-
-
-def planted(stack: Stack) -> Seen:
-    stack.ground.write("look", script(stack))
-    with planting(stack.ground, '"/workspace/look >/workspace/seen 2>&1; cat"'):
-        stack.git("add", "x.look")
-    return seen((stack.ground.workspace / "seen").read_text())
 
 
 def script(stack: Stack) -> str:
@@ -305,14 +297,15 @@ def doors(stack: Stack) -> set[str]:
     return {said["gateway"].removeprefix("http://").split("/")[0]}
 
 
-def test_planted_code_has_the_workspace_and_its_gateway(stack: Stack) -> None:
-    found = planted(stack)
-    assert_powerless(found, UID)
-    assert_no_way_out(found, doors(stack))
-    assert found["sockets"] == []
-    assert found["writable"] == ["/workspace"]
-    for hidden in ("status", "mounts", "routes", "devices"):
-        assert [line.rpartition(": ")[2] for line in found[hidden]] == ["Permission denied"]
+@pytest.mark.parametrize("way", WAYS[:2], ids=str)
+def test_planted_code_has_the_workspace_and_its_gateway(stack: Stack, way: Way) -> None:
+    assert_planted(looked(stack.ground, script(stack), stack.git, way), UID, doors(stack))
+
+
+def test_a_hook_of_the_repository_has_what_the_agent_has(stack: Stack) -> None:
+    """It runs on the agent's side, where its toolchain is."""
+    found = looked_by_a_hook(stack.ground, script(stack), stack.git)
+    assert_of_an_agent(found, UID, "git", "/bin/sh", "/bin/bash")
 
 
 def test_planted_code_has_no_privileges(stack: Stack) -> None:

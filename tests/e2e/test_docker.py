@@ -39,10 +39,11 @@ from tests.e2e.look import (
     assert_no_way_out,
     assert_of_a_plugin,
     assert_of_an_agent,
+    assert_planted,
     assert_powerless,
     seen,
 )  # fmt: skip
-from tests.e2e.planted import planting, processes
+from tests.e2e.planted import WAYS, Way, looked, looked_by_a_hook, planting, processes
 from tests.engine import BASE, CHOICES, PATIENCE, engine_or_skip, give_images, images_or_skip
 from tests.plugins.git.box import IDENTITY
 from tests.upstream import TOKEN
@@ -262,17 +263,15 @@ def test_the_gateways_container_has_no_workspace(site: Installed) -> None:
     assert not any(line.startswith("/workspace ") for line in found["mounts"])
 
 
-def test_planted_code_has_the_workspace_and_its_gateway(site: Installed) -> None:
-    site.ground.write("look", script(site))
-    with planting(site.ground, '"/workspace/look >/workspace/seen 2>&1; cat"'):
-        site.git("add", "x.look")
-    found = seen((site.ground.workspace / "seen").read_text())
-    assert_powerless(found, UID)
-    assert_no_way_out(found, door(site))
-    assert found["sockets"] == []
-    assert found["writable"] == ["/workspace"]
-    for hidden in ("status", "mounts", "routes", "devices"):
-        assert [line.rpartition(": ")[2] for line in found[hidden]] == ["Permission denied"]
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_planted_code_has_the_workspace_and_its_gateway(site: Installed, way: Way) -> None:
+    assert_planted(looked(site.ground, script(site), site.git, way), UID, door(site))
+
+
+def test_a_hook_of_the_repository_has_what_the_agent_has(site: Installed) -> None:
+    """It runs on the agent's side, where its toolchain is."""
+    found = looked_by_a_hook(site.ground, script(site), site.git)
+    assert_of_an_agent(found, UID, "git", "/bin/sh", "/bin/bash")
 
 
 def test_planted_code_has_no_privileges(site: Installed) -> None:
