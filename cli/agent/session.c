@@ -72,20 +72,23 @@ static mode_t current_umask(void)
     return mask;
 }
 
+/* False, after a complaint, when there is nothing that could be asked for. */
+static bool make_request(struct buffer *frame, char *const *args)
+{
+    frame_begin(frame, "exec");
+    buffer_add_string(frame, ",\"stdio\":\"fds\",\"umask\":");
+    json_add_number(frame, (long)current_umask());
+    if (add_call(frame, args))
+        return true;
+    buffer_free(frame);
+    return false;
+}
+
 /* True when the plugin has the request, or has closed its end: then it may have said why before. */
-static bool request(struct session *session, char *const *args)
+static bool send_request(struct session *session, struct buffer *frame)
 {
     static const int standard[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
-    struct buffer frame;
-    frame_begin(&frame, "exec");
-    buffer_add_string(&frame, ",\"stdio\":\"fds\",\"umask\":");
-    json_add_number(&frame, (long)current_umask());
-    if (!add_call(&frame, args)) {
-        buffer_free(&frame);
-        end(session, STATUS_TOO_LARGE);
-        return false;
-    }
-    if (frame_send(&frame, session->connection.socket, standard, 3) || errno == EPIPE || errno == ECONNRESET)
+    if (frame_send(frame, session->connection.socket, standard, 3) || errno == EPIPE || errno == ECONNRESET)
         return true;
     if (errno == E2BIG)
         end(session, complain(STATUS_TOO_LARGE, "Pass fewer arguments, or a smaller environment.",
@@ -240,11 +243,17 @@ static void attend(struct session *session)
 int run_tool(const char *tool, const char *path, char *const *args)
 {
     struct session session = {.tool = tool, .signals = -1};
+    struct buffer frame;
+    if (!make_request(&frame, args)) /* before connecting: the plugin then finds it there at once */
+        return STATUS_TOO_LARGE;
     int socket = connect_to(path);
-    if (socket < 0)
-        return complain_missing(tool, path, errno);
+    if (socket < 0) {
+        int error = errno;
+        buffer_free(&frame);
+        return complain_missing(tool, path, error);
+    }
     connection_init(&session.connection, socket);
-    if (request(&session, args) && catch_signals(&session)) {
+    if (send_request(&session, &frame) && catch_signals(&session)) {
         attend(&session);
         runs_end(&session.runs);
     }

@@ -6,14 +6,14 @@ of every command, so plain dictionaries; they have the fields of `control.AuditE
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from plugins.base.as_json import to_json
 from plugins.base.events.spool import Spool
 from plugins.base.model import Decision, Layer, Operation, Reason, RefUpdate, Verdict
 from plugins.base.redact import redact, redact_args
@@ -22,7 +22,6 @@ from plugins.base.text import printable
 _MOST_ARGS_TEXT: Final = 4096  # characters of all arguments of one event
 _MOST_TEXT: Final = 1024  # characters of a reason, a directory, a remote
 _MOST_UPDATES: Final = 100
-_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 _ELLIPSIS: Final = "…"
 
 
@@ -94,7 +93,7 @@ class Recorder:
             "exit_code": exit_code,
             "duration_ms": round(duration_ms, 3),
         }
-        self._spool.outcome(_json(body))
+        self._spool.outcome(to_json(body))
 
     def _event(self, about: About, **fields: Any) -> None:
         body = {
@@ -108,11 +107,7 @@ class Recorder:
             "policy": about.policy,
             **fields,
         }
-        self._spool.event(_json(body))
-
-
-def _json(body: Mapping[str, Any]) -> bytes:
-    return _to_json(body).encode("ascii")
+        self._spool.event(to_json(body))
 
 
 def _reason_text(note: str, reasons: Sequence[Reason]) -> str:
@@ -136,6 +131,8 @@ def updates_of(updates: Sequence[RefUpdate]) -> list[dict[str, object]]:
 
 def safe_text(untrusted_text: str, most: int = _MOST_TEXT) -> str:
     """One line, printable, without what looks like a secret, and not longer than `most`."""
+    if not untrusted_text:
+        return ""
     if untrusted_text.isascii() and untrusted_text.isprintable():
         text = untrusted_text[: 4 * most]
     else:

@@ -85,7 +85,7 @@ class Spool:
     # ------------------------------------------------------------ writing
 
     def event(self, record: bytes) -> None:
-        """Record an event, as JSON in ASCII. Raises `SpoolError`; then nothing was recorded."""
+        """Record an event, as JSON on one line. Raises `SpoolError`; then nothing was recorded."""
         try:
             self._write_late()
             self._append(_EVENT + record + b"\n")

@@ -27,8 +27,8 @@ class Caller(Protocol):
         """The command's stdin, stdout and stderr; they stay the caller object's."""
         ...
 
-    def started(self) -> None:
-        """The command has its own copies of the descriptors."""
+    def handed_over(self) -> None:
+        """The descriptors are on their way to the command: it has copies of its own."""
         ...
 
     async def say(self, text: str) -> None:
@@ -60,7 +60,7 @@ class DescriptorCaller:
         stdin, stdout, stderr = self._fds
         return stdin, stdout, stderr
 
-    def started(self) -> None:
+    def handed_over(self) -> None:
         """Keep stderr alone: whoever reads the command's output must see its end."""
         for fd in self._fds[:2]:
             os.close(fd)
@@ -75,7 +75,7 @@ class DescriptorCaller:
         return protocol.response(exit_code, stderr=self._unsaid, error=error, signal=signal)
 
     def close(self) -> None:
-        self.started()
+        self.handed_over()
         if self._stderr >= 0:
             os.close(self._stderr)
             self._stderr = -1
@@ -98,7 +98,7 @@ class BufferedCaller:
         self._stderr = Capture(limits.max_output_bytes)
         return self._stdin, self._stdout.writer, self._stderr.writer
 
-    def started(self) -> None:
+    def handed_over(self) -> None:
         self._close_stdin()
         for capture in (self._stdout, self._stderr):
             if capture is not None:

@@ -82,16 +82,18 @@ class Channel:
         self._ours.setblocking(False)
         self._descriptor = self._ours.fileno()  # the loop is quicker with numbers than with sockets
         self._conversations: set[asyncio.Task[None]] = set()
-        self._loop.add_reader(self._descriptor, self._readable)
 
     @property
     def theirs(self) -> int:
         """The command's end, to be inherited by it."""
         return self._theirs.fileno()
 
-    def started(self) -> None:
-        """The command has its end; ours of it is closed."""
-        self._theirs.close()
+    def handed_over(self) -> None:
+        """The command's end is on its way to it: from now on it may speak.
+
+        Our copy of it stays open: that the command is gone is told otherwise, and nobody is woken for it.
+        """
+        self._loop.add_reader(self._descriptor, self._readable)
 
     async def close(self) -> None:
         self._theirs.close()

@@ -29,7 +29,7 @@ from plugins.base.serving.channel import Channel, RunCall, ShimAnswer, close_all
 from plugins.base.serving.deadline import Deadline
 from plugins.base.serving.judging import MOST_COMMANDS, REFUSED, CommandEnded, Judge, Services, record_refusal
 from plugins.base.serving.protocol import ExecRequest
-from plugins.base.worker.link import Running
+from plugins.base.worker.running import Running, WorkerLost
 
 log = logging.getLogger(__name__)
 
@@ -191,22 +191,23 @@ class Command:
         counters = self._services.counters
         channel = Channel(self, self._services.slots)
         try:
-            running = await self._spawn(operation, invocation, judge.policy, channel)
-            counters.latencies.append((time.perf_counter() - self._received) * 1000)
+            running = self._begin(operation, invocation, judge.policy, channel)
             counters.running += 1
             try:
                 return await self._wait(running, judge)
             finally:
                 counters.running -= 1
+                if running.started_at:
+                    counters.latencies.append((running.started_at - self._received) * 1000)
         finally:
             await channel.close()
 
-    async def _spawn(
+    def _begin(
         self, operation: Operation, invocation: Invocation, policy: Policy, channel: Channel
     ) -> Running:
         worker = self._services.enforcement.gate()[1]  # after a wait it may be another one
         command = self._services.plugin.command(operation, invocation, policy)
-        running = await worker.run(
+        self._running = worker.begin(
             command.argv,
             cwd=invocation.cwd,
             environment={**invocation.environment, **command.environment},
@@ -214,14 +215,9 @@ class Command:
             channel=channel.theirs,
             umask=self._request.umask,
         )
-        channel.started()
-        self._caller.started()
-        self._running = running
-        if self._interrupted:
-            running.signal(self._interrupted)
-        if self._gone:
-            running.kill()
-        return running
+        channel.handed_over()
+        self._caller.handed_over()
+        return self._running
 
     async def _wait(self, running: Running, judge: Judge) -> bytes:
         started = time.perf_counter()
@@ -232,14 +228,15 @@ class Command:
             ended = await running.wait()
             signum = ended.signal
             exit_code = ended.exit_code if signum is None else 128 + signum
-        except WorkerError as lost:
+        except WorkerLost as lost:
             error = lost.message
         finally:
             judge.deadline.end()
             if self._timed_out:
                 exit_code, signum, error = TIMED_OUT, None, f"It ran longer than {seconds:g} s and was ended."
-            milliseconds = (time.perf_counter() - started) * 1000
-            self._services.recorder.outcome(self._about.command, exit_code, milliseconds)
+            if running.refusal is None:
+                milliseconds = (time.perf_counter() - started) * 1000
+                self._services.recorder.outcome(self._about.command, exit_code, milliseconds)
         if error is not None:
             await self._say(error_text(error))
         return await self._caller.response(exit_code, error=error, signal=signum)

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from plugins.base.as_json import to_json
 from plugins.base.errors import ProtocolError
 
 MAX_FRAME: Final = 8 * 1024 * 1024
 HEADER_SIZE: Final = 4
-_to_json: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:
     """Return the object as JSON bytes (without the length). Raises `ProtocolError` when it is too large."""
-    data = _to_json(payload).encode("ascii")
+    data = to_json(payload)
     if len(data) > MAX_FRAME:
         raise ProtocolError(f"A message of {len(data)} bytes is larger than {MAX_FRAME} bytes.")
     return data
@@ -37,7 +37,7 @@ def parse_json(untrusted_data: bytes) -> dict[str, Any]:
     Nesting beyond the interpreter's recursion limit is an error of the parser like any other.
     """
     try:
-        value = json.loads(untrusted_data.decode("utf-8"), parse_constant=_no_constant)
+        value = _from_json(untrusted_data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ProtocolError("A message is not valid JSON in UTF-8.") from error
     if not isinstance(value, dict):
@@ -47,6 +47,9 @@ def parse_json(untrusted_data: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_from_json: Final = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 # ---------------------------------------------------------------- requests

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -59,13 +60,12 @@ class Commands:
                 waits.append(command.kill_at - now)
         return min(waits, default=None)
 
-    def reap(self) -> list[dict[str, Any]]:
-        """Collect all that ended, orphans too; returns what the server is to hear.
+    def reap(self) -> Iterator[dict[str, Any]]:
+        """Collect all that ended, orphans too; what the server is to hear comes as soon as it is known.
 
         A leader stays a zombie until the rest of its group is killed: no other group can have its number yet.
         A daemon in a session of its own lives on.
         """
-        ended = []
         while (dead := _next_dead()) is not None:
             command = self.by_pid.pop(dead, None)
             if command is not None:
@@ -73,8 +73,7 @@ class Commands:
             _, status = os.waitpid(dead, 0)
             if command is not None:
                 del self.by_id[command.id]
-                ended.append(_ended(command, status))
-        return ended
+                yield _ended(command, status)
 
     def end_all(self) -> None:
         """Kill everything below this process, generation by generation, as orphans come to it."""
@@ -84,7 +83,8 @@ class Commands:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-            self.reap()
+            for _ in self.reap():
+                pass
 
     def _children(self) -> list[int]:
         """Our children, adopted orphans too; without the kernel's list, the commands alone."""

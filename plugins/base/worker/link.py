@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,73 +27,14 @@ from plugins.base.sandbox import SandboxSpec
 from plugins.base.worker.capture import capture
 from plugins.base.worker.directory import open_inside
 from plugins.base.worker.link_socket import WorkerSocket
+from plugins.base.worker.running import Exit, Running, WorkerLost
+from plugins.base.worker.wire import joined, variables
 
-__all__ = ["Exit", "Running", "SandboxSpec", "Worker"]
+__all__ = ["Exit", "Running", "SandboxSpec", "Worker", "WorkerLost"]
 
 _START_WITHIN: Final = 20.0  # seconds
 _END_WITHIN: Final = 5.0
 _REFUSALS: Final[dict[str, type[Denied]]] = {"denied": Denied, "missing": ToolMissing, "worker": WorkerError}
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a command ended. `exit_code` is 128 + n when signal n ended it."""
-
-    exit_code: int
-    signal: int | None
-    duration_ms: float
-
-
-class Running:
-    """A command in the worker, and its process group."""
-
-    def __init__(self, worker: Worker, identifier: int) -> None:
-        loop = asyncio.get_running_loop()
-        self.pid = 0
-        self.started: asyncio.Future[None] = loop.create_future()
-        self.started.add_done_callback(_heard)
-        self.ended: asyncio.Future[Exit | None] = loop.create_future()  # None: the worker was lost
-        self._waiters: list[asyncio.Future[Exit | None]] = []
-        self._worker = worker
-        self.id = identifier
-
-    def signal(self, signum: int) -> None:
-        """Send the signal to the whole process group; nothing happens when the command has ended."""
-        if not 0 < signum < signal.NSIG:
-            raise ValueError(f"{signum} is not a signal")
-        self._worker.post({"signal": signum, "to": self.id})
-
-    def kill(self) -> None:
-        """End the process group: SIGTERM, and SIGKILL to what is left after 2 s."""
-        self._worker.post({"kill": self.id})
-
-    async def wait(self) -> Exit:
-        """Wait for the end. Raises `WorkerError` when the worker was lost before."""
-        ended = self.ended.result() if self.ended.done() else await self._told()
-        if ended is None:
-            raise WorkerError(
-                "The worker ended while the command was running.", hint="Try the command again."
-            )
-        return ended
-
-    def _told(self) -> asyncio.Future[Exit | None]:
-        """A future of the caller's own: one who gives up leaves the others waiting."""
-        waiter: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        return waiter
-
-    def end(self, how: Exit | None) -> None:
-        """Tell everybody; None: the worker was lost, or the command never started."""
-        self.ended.set_result(how)
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(how)
-
-
-def _heard(future: asyncio.Future[None]) -> None:
-    """A caller that was cancelled no longer asks for the error."""
-    if not future.cancelled():
-        future.exception()
 
 
 class Worker:
@@ -164,41 +105,43 @@ class Worker:
         channel: int | None = None,
         umask: int | None = None,
     ) -> Running:
-        """Start a command; its descriptors can be closed when this returns.
-
-        Raises `Denied` (the directory, or what cannot be executed), `ToolMissing` and `WorkerError`.
-        """
-        directory = open_inside(cwd, self._roots)
-        running = Running(self, next(self._ids))
+        """Start a command, and wait until it has started. Raises what `begin` and `Running.start` raise."""
+        running = self.begin(argv, cwd=cwd, environment=environment, fds=fds, channel=channel, umask=umask)
         try:
-            self._request(running, argv, environment, umask, (directory, *fds), channel)
-        finally:
-            os.close(directory)
-        try:
-            await running.started
+            await running.start()
         except asyncio.CancelledError:
             running.kill()
             raise
         return running
 
-    def _request(
+    def begin(
         self,
-        running: Running,
         argv: Sequence[str],
+        *,
+        cwd: str,
         environment: Mapping[str, str],
-        umask: int | None,
-        fds: tuple[int, ...],
-        channel: int | None,
-    ) -> None:
+        fds: tuple[int, int, int],
+        channel: int | None = None,
+        umask: int | None = None,
+    ) -> Running:
+        """Tell the worker to start a command; its descriptors are on their way then, and can be closed.
+
+        Raises `Denied` (the directory, or text that no program can be given) and `WorkerError`.
+        """
+        running = Running(next(self._ids), self.post)
         request = {
-            "run": running.id, "argv": list(argv), "env": dict(environment), "umask": umask,
+            "run": running.id, "argv": joined(argv), "env": joined(variables(environment)), "umask": umask,
             "channel": channel is not None,
         }  # fmt: skip
+        directory = open_inside(cwd, self._roots)
         try:
-            self._link.send(request, fds if channel is None else (*fds, channel))
+            self._link.send(request, (directory, *fds) if channel is None else (directory, *fds, channel))
         except OSError as error:
             raise _gone() from error
+        finally:
+            os.close(directory)
         self._running[running.id] = running
+        return running
 
     async def capture(
         self,
@@ -220,24 +163,15 @@ class Worker:
 
     def _receive(self, message: dict[str, Any]) -> None:
         if "started" in message:
-            self._started(self._running[message["started"]], message["pid"])
-        elif "refused" in message:
-            self._refused(self._running.pop(message["refused"]), message)
+            self._running[message["started"]].has_started(message["pid"])
         elif "ended" in message:
             exit_ = Exit(message["exit_code"], message["signal"], message["ms"])
-            self._running.pop(message["ended"]).end(exit_)
+            self._running.pop(message["ended"]).has_ended(exit_)
+        elif "refused" in message:
+            refusal = _REFUSALS[message["kind"]](message["message"])
+            self._running.pop(message["refused"]).has_ended(None, refusal)
         elif not self._ready.done():
             self._ready.set_result(message)
-
-    def _started(self, running: Running, pid: int) -> None:
-        running.pid = pid
-        if not running.started.done():
-            running.started.set_result(None)
-
-    def _refused(self, running: Running, message: dict[str, Any]) -> None:
-        running.end(None)
-        if not running.started.done():
-            running.started.set_exception(_REFUSALS[message["kind"]](message["message"]))
 
     # ------------------------------------------------------------ the end
 
@@ -248,7 +182,7 @@ class Worker:
     async def close(self) -> None:
         """Let the running commands end, then end the worker."""
         while self._running and not self._lost.done():
-            await asyncio.wait([running.ended for running in self._running.values()])
+            await next(iter(self._running.values())).over()
         self.kill()
         await asyncio.shield(self._lost)
 
@@ -279,9 +213,7 @@ class Worker:
         running, self._running = self._running, {}
         for command in running.values():
             _end_group(command.pid, self._process.pid)
-            command.end(None)
-            if not command.started.done():
-                command.started.set_exception(_gone())
+            command.has_ended(None, None if command.pid else _gone())
 
 
 def _gone() -> WorkerError:

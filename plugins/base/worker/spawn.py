@@ -10,13 +10,15 @@ import os
 import signal
 import socket
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from plugins.base.sandbox import HOME, TMP, SandboxSpec
-from plugins.base.worker.wire import CHANNEL, CHANNEL_VARIABLE
+from plugins.base.worker.wire import CHANNEL, CHANNEL_VARIABLE, parted
 
-_SIGNALS: Final = frozenset(range(1, 32)) - {signal.SIGKILL, signal.SIGSTOP}
+_CHANNEL_NAME: Final = CHANNEL_VARIABLE.encode("ascii")
+_CHANNEL_VALUE: Final = b"%d" % CHANNEL
+_SIGNALS: Final = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 _REFUSALS: Final = {
     errno.E2BIG: ("denied", "The command line and the environment are too long for this system."),
@@ -42,6 +44,7 @@ class Launcher:
     path: str
     variables: dict[bytes, bytes]
     directories: tuple[bytes, ...]
+    found: dict[bytes, bytes] = field(default_factory=dict)  # programs by name, as a shell remembers them
 
     @classmethod
     def for_spec(cls, spec: SandboxSpec) -> Launcher:
@@ -59,8 +62,8 @@ class Launcher:
         if len(fds) != (5 if request["channel"] else 4):
             raise Refused("worker", "The worker could not take over the command's descriptors.")
         streams, channel = fds[1:4], fds[4] if request["channel"] else None
-        argv = [_raw(argument) for argument in request["argv"]]
-        environment = self._environment(request["env"], channel is not None)
+        argv = parted(request["argv"]) or [b""]
+        environment = self._environment(parted(request["env"]), channel is not None)
         actions = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)]
         if channel is not None:
             actions.append((os.POSIX_SPAWN_DUP2, channel, CHANNEL))
@@ -70,27 +73,33 @@ class Launcher:
             program = self._find(argv[0])
             return _spawn_in(fds[0], request["umask"], program, argv, environment, actions)
         except (OSError, ValueError) as error:
-            raise _refusal(error, request["argv"][0]) from error
+            raise _refusal(error, os.fsdecode(argv[0])) from error
 
-    def _environment(self, given: dict[str, str], channel: bool) -> dict[bytes, bytes]:
-        environment = {
-            _raw(name): _raw(value) for name, value in given.items() if not name.startswith("XDG_")
-        }
+    def _environment(self, given: list[bytes], channel: bool) -> dict[bytes, bytes]:
+        environment = dict(each.split(b"=", 1) for each in given if not each.startswith(b"XDG_"))
         environment.update(self.variables)
-        environment.pop(_raw(CHANNEL_VARIABLE), None)
+        environment.pop(_CHANNEL_NAME, None)
         if channel:
-            environment[_raw(CHANNEL_VARIABLE)] = b"%d" % CHANNEL
+            environment[_CHANNEL_NAME] = _CHANNEL_VALUE
         return environment
 
     def _find(self, name: bytes) -> bytes:
         """The program's path, as execvp(3) would find it."""
         if b"/" in name:
             return name
+        known = self.found.get(name)
+        if known is not None and _is_program(known):
+            return known
         for directory in self.directories:
             candidate = directory + b"/" + name
-            if os.access(candidate, os.X_OK) and not stat.S_ISDIR(os.stat(candidate).st_mode):  # noqa: PTH116
+            if _is_program(candidate):
+                self.found[name] = candidate
                 return candidate
         raise FileNotFoundError(errno.ENOENT, "not found on PATH")
+
+
+def _is_program(path: bytes) -> bool:
+    return os.access(path, os.X_OK) and not stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
 
 
 def _spawn_in(

@@ -4,9 +4,9 @@ Frames are those of `plugins.base.serving.protocol`; descriptors come with a fra
 trust each other's shape: the worker is our own process, and what commands do in it never speaks on the link.
 
 Server to worker, first `{"spec": {...}, "parent": pid}`, then
-`{"run": id, "argv": [...], "env": {...}, "umask": n | null, "channel": bool}` with the descriptors of the
+`{"run": id, "argv": words, "env": words, "umask": n | null, "channel": bool}` with the descriptors of the
 directory, of the three streams and perhaps of the channel; `{"signal": n, "to": id}` and `{"kill": id}`, also
-for commands that have ended already.
+for commands that have ended already. Words are one text, with NUL between them (`joined`, `parted`).
 
 Worker to server, first `{"ready": {...}}` or `{"failed": why, "hint": what to do}`, then
 `{"started": id, "pid": n}` or `{"refused": id, "kind": "missing" | "denied" | "worker", "message": why}`; and
@@ -18,8 +18,10 @@ from __future__ import annotations
 import array
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from plugins.base.errors import Denied
 
 HEADER_SIZE: Final = 4
 MOST_DESCRIPTORS: Final = 5
@@ -35,6 +37,30 @@ def frame(message: Mapping[str, Any]) -> bytes:
     """The message with its length. Stray bytes, as surrogates, pass through JSON unharmed."""
     data = _to_json(message).encode("ascii")
     return len(data).to_bytes(HEADER_SIZE, "big") + data
+
+
+def joined(words: Sequence[str]) -> str:
+    """The words as one text. Raises `Denied` for those that no program can be given."""
+    text = "\0".join(words)
+    if text.count("\0") >= max(1, len(words)):
+        raise _unfit()
+    return text
+
+
+def variables(environment: Mapping[str, str]) -> list[str]:
+    """The environment as words, `NAME=value`. Raises `Denied` as `joined` does."""
+    if "" in environment or "=" in "".join(environment):
+        raise _unfit()
+    return [f"{name}={value}" for name, value in environment.items()]
+
+
+def _unfit() -> Denied:
+    return Denied("An argument or a variable holds a null byte, or a variable has no name.")
+
+
+def parted(text: str) -> list[bytes]:
+    """The words again, as the system takes them."""
+    return text.encode("utf-8", "surrogateescape").split(b"\0") if text else []
 
 
 def descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:

@@ -83,7 +83,7 @@ async def opened(most: int = 8) -> AsyncIterator[tuple[Host, Shim, Channel]]:
     host = Host()
     channel = Channel(host, Slots(most))
     shim = Shim(os.dup(channel.theirs))
-    channel.started()
+    channel.handed_over()
     try:
         yield host, shim, channel
     finally:

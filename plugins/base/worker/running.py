@@ -1,0 +1,106 @@
+"""A command in the worker, as the server holds it: signal it, end it, wait for its end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from plugins.base.errors import Denied, WorkerError
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a command ended. `exit_code` is 128 + n when signal n ended it."""
+
+    exit_code: int
+    signal: int | None
+    duration_ms: float
+
+
+class WorkerLost(WorkerError):
+    """The worker ended while the command was running."""
+
+
+class Post(Protocol):
+    """Tells the worker something; one that is gone needs no telling."""
+
+    def __call__(self, message: Mapping[str, Any]) -> None: ...
+
+
+class Running:
+    """A command that the worker was told to start, and its process group."""
+
+    def __init__(self, identifier: int, post: Post) -> None:
+        self.id = identifier
+        self.pid = 0  # until it started
+        self.started_at = 0.0  # on time.perf_counter
+        self.refusal: Denied | None = None  # why it could not be started
+        self.ended = False
+        self._exit: Exit | None = None  # None although it ended: the worker was lost
+        self._post = post
+        self._for_start: list[asyncio.Future[None]] = []
+        self._for_end: list[asyncio.Future[None]] = []
+
+    # ------------------------------------------------------------ for who wanted it
+
+    def signal(self, signum: int) -> None:
+        """Send the signal to the whole process group; nothing happens when the command has ended."""
+        if not 0 < signum < signal.NSIG:
+            raise ValueError(f"{signum} is not a signal")
+        self._post({"signal": signum, "to": self.id})
+
+    def kill(self) -> None:
+        """End the process group: SIGTERM, and SIGKILL to what is left after 2 s."""
+        self._post({"kill": self.id})
+
+    async def start(self) -> None:
+        """Wait until it started. Raises `Denied` when it could not be."""
+        if not (self.pid or self.ended):
+            await _another(self._for_start)
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def wait(self) -> Exit:
+        """Wait for the end. Raises `WorkerLost`, and `Denied` when it could not be started."""
+        await self.over()
+        if self.refusal is not None:
+            raise self.refusal
+        if self._exit is None:
+            raise WorkerLost("The worker ended while the command was running.", hint="Try the command again.")
+        return self._exit
+
+    async def over(self) -> None:
+        """Wait until there is nothing more to wait for."""
+        if not self.ended:
+            await _another(self._for_end)
+
+    # ------------------------------------------------------------ for who hears of it
+
+    def has_started(self, pid: int) -> None:
+        self.pid = pid
+        self.started_at = time.perf_counter()
+        _tell(self._for_start)
+
+    def has_ended(self, how: Exit | None, refusal: Denied | None = None) -> None:
+        """It ended; without an `Exit` because the worker was lost, or because it was never started."""
+        self._exit, self.refusal, self.ended = how, refusal, True
+        _tell(self._for_start)
+        _tell(self._for_end)
+
+
+def _another(waiters: list[asyncio.Future[None]]) -> asyncio.Future[None]:
+    """A future for one more who waits. Each has his own: who gives up leaves the others waiting."""
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    waiters.append(waiter)
+    return waiter
+
+
+def _tell(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+    waiters.clear()
