@@ -15,6 +15,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,8 @@ from plugins.base.errors import Denied
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
 MOST_BYTES: Final = 256 * 1024 * 1024
 LONGEST_LINE: Final = 256 * 1024
+# Emptying a file can take a millisecond. What it holds after a crash goes out again, which changes nothing.
+_WORTH_EMPTYING: Final = 64 * 1024
 _NAME: Final = re.compile(r"([0-9]{16})\.log")
 _EVENT, _OUTCOME = b"E", b"O"
 
@@ -38,6 +41,7 @@ class _Segment:
     fd: int
     size: int = 0
     sent: int = 0  # bytes handed out with `take`
+    stored: int = 0  # bytes that the supervisor has
     lines: int = 0  # not stored yet
     inherited: bool = False  # from an earlier process: what is in it is checked
 
@@ -160,17 +164,17 @@ class Spool:
             self._remove(self._segments.pop(0))
         segment = self._segments[0]
         segment.lines -= batch.lines
+        segment.stored = batch.end
         if batch.end == segment.size:
             if len(self._segments) > 1:
                 self._remove(self._segments.pop(0))
-            else:
-                os.ftruncate(segment.fd, 0)
-                segment.size = segment.sent = segment.lines = 0
+            elif segment.size >= _WORTH_EMPTYING:
+                _empty(segment)
 
     def send_again(self) -> None:
         """Hand everything out again: it is not known what the last supervisor stored."""
         for segment in self._segments:
-            segment.sent = 0
+            segment.sent = segment.stored
             segment.lines = _count_lines(segment)
 
     def _remove(self, segment: _Segment) -> None:
@@ -179,6 +183,9 @@ class Spool:
 
     def close(self) -> None:
         for segment in self._segments:
+            if segment.stored == segment.size:
+                with suppress(OSError):
+                    _empty(segment)
             os.close(segment.fd)
         self._segments.clear()
 
@@ -212,6 +219,11 @@ def _reopen(directory: Path, number: int) -> _Segment:
     return segment
 
 
+def _empty(segment: _Segment) -> None:
+    os.ftruncate(segment.fd, 0)
+    segment.size = segment.sent = segment.stored = segment.lines = 0
+
+
 def _is_record(line: bytes) -> bool:
     """Whether a line is whole JSON; one that is not (after a crash of the machine) is left out."""
     try:
@@ -221,7 +233,8 @@ def _is_record(line: bytes) -> bool:
 
 
 def _count_lines(segment: _Segment) -> int:
-    count, position = 0, 0
+    """How many are not stored."""
+    count, position = 0, segment.stored
     while data := os.pread(segment.fd, 1 << 20, position):
         count += data.count(b"\n")
         position += len(data)

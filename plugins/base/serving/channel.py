@@ -28,6 +28,7 @@ MOST_OF_COMMAND: Final = 32  # conversations of one command at a time
 MOST_OF_ALL: Final = 256
 _REQUEST_WITHIN: Final = 10.0  # seconds
 _ANSWER_WITHIN: Final = 10.0
+_KIND: Final = (socket.AF_UNIX, socket.SOCK_SEQPACKET)
 _ANCILLARY: Final = socket.CMSG_SPACE(4 * array.array("i").itemsize)
 
 
@@ -71,22 +72,41 @@ class Slots:
         self._free += 1
 
 
+class Pairs:
+    """Makes the socket pairs of channels, one ahead of the command that will need it."""
+
+    def __init__(self) -> None:
+        self._ready: tuple[int, int] | None = None  # descriptors; they stay for as long as the process
+
+    def take(self) -> tuple[socket.socket, int]:
+        """Our end, and the descriptor of the command's."""
+        (ours, theirs), self._ready = self._ready or _pair(), None
+        asyncio.get_running_loop().call_soon(self._prepare)
+        return socket.socket(*_KIND, 0, fileno=ours), theirs
+
+    def _prepare(self) -> None:
+        if self._ready is None:
+            with suppress(OSError):  # no descriptors left: who needs one will say so
+                self._ready = _pair()
+
+
+def _pair() -> tuple[int, int]:
+    ours, theirs = socket.socketpair(*_KIND)
+    ours.setblocking(False)
+    return ours.detach(), theirs.detach()
+
+
 class Channel:
     """The server's end. Close it when the command has ended: open conversations end with it."""
 
-    def __init__(self, host: ChannelHost, slots: Slots) -> None:
+    def __init__(self, host: ChannelHost, slots: Slots, pairs: Pairs) -> None:
         self._host = host
         self._slots = slots
         self._loop = asyncio.get_running_loop()
-        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._ours.setblocking(False)
+        self._ours, self.theirs = pairs.take()  # the command's end is to be inherited by it
         self._descriptor = self._ours.fileno()  # the loop is quicker with numbers than with sockets
         self._conversations: set[asyncio.Task[None]] = set()
-
-    @property
-    def theirs(self) -> int:
-        """The command's end, to be inherited by it."""
-        return self._theirs.fileno()
+        self._closed = False
 
     def handed_over(self) -> None:
         """The command's end is on its way to it: from now on it may speak.
@@ -96,14 +116,20 @@ class Channel:
         self._loop.add_reader(self._descriptor, self._readable)
 
     async def close(self) -> None:
-        self._theirs.close()
-        if self._ours.fileno() >= 0:
-            self._stop_reading()
-            self._ours.close()
+        """Nobody can speak any more. What is open is closed after the caller has its answer."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.call_soon(self._shut)
         if self._conversations:
             for conversation in self._conversations:
                 conversation.cancel()
             await asyncio.wait(self._conversations)
+
+    def _shut(self) -> None:
+        os.close(self.theirs)
+        self._stop_reading()
+        self._ours.close()
 
     def _stop_reading(self) -> None:
         self._loop.remove_reader(self._descriptor)
@@ -111,6 +137,8 @@ class Channel:
     # ------------------------------------------------------------ conversations
 
     def _readable(self) -> None:
+        if self._closed:
+            return
         try:
             data, ancillary, _, _ = self._ours.recvmsg(16, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:

@@ -189,7 +189,7 @@ class Command:
 
     async def _execute(self, operation: Operation, invocation: Invocation, judge: Judge) -> bytes:
         counters = self._services.counters
-        channel = Channel(self, self._services.slots)
+        channel = Channel(self, self._services.slots, self._services.pairs)
         try:
             running = self._begin(operation, invocation, judge.policy, channel)
             counters.running += 1

@@ -58,7 +58,7 @@ class Connection:
         while len(self._buffer) < HEADER_SIZE:
             if not await self._fill(HEADER_SIZE):
                 if self._buffer:
-                    raise ProtocolError("The connection was closed within a message.")
+                    raise self._cut_off()
                 return None
         length = int.from_bytes(self._buffer[:HEADER_SIZE], "big")
         if length > self._max_frame:
@@ -68,8 +68,11 @@ class Connection:
         whole = HEADER_SIZE + length
         while len(self._buffer) < whole:
             if not await self._fill(whole):
-                raise ProtocolError("The connection was closed within a message.")
+                raise self._cut_off()
         return self._cut(length)
+
+    def _cut_off(self) -> ProtocolError:
+        return ProtocolError("The connection was closed within a message.")
 
     def _cut(self, length: int) -> Frame:
         """Take the frame off the front of the buffer, which holds all of it."""
@@ -90,6 +93,34 @@ class Connection:
         if not HEADER_SIZE <= HEADER_SIZE + length <= len(self._buffer) or length > most:
             return None
         return self._cut(length)
+
+    def watch(self, heard: Callable[[], None]) -> None:
+        """Call back whenever something may have come, until closed or `unwatch`: in place of `receive`."""
+        self._check_open()
+        asyncio.get_running_loop().add_reader(self._sock.fileno(), heard)
+        self._watched = True
+        if self._buffer:
+            heard()
+
+    def unwatch(self) -> None:
+        if self._watched and not self._closed:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._watched = False
+
+    def next_frame(self, most: int) -> Frame | None:
+        """Return the next frame, or None when it is not here whole. Raises `EOFError`, and as `receive`."""
+        while True:
+            here, length = len(self._buffer), int.from_bytes(self._buffer[:HEADER_SIZE], "big")
+            wanted = HEADER_SIZE + length if here >= HEADER_SIZE else HEADER_SIZE
+            if wanted > HEADER_SIZE + most:
+                raise ProtocolError(f"A message of {length} bytes is larger than {most} bytes.")
+            if here >= wanted and here >= HEADER_SIZE:
+                return self._cut(length)
+            more = self._read(wanted - here)
+            if more is None:
+                return None
+            if not more:
+                raise self._cut_off() if self._buffer else EOFError
 
     async def _fill(self, wanted: int) -> bool:
         """Read what is there into the buffer; False at the end of the stream."""

@@ -23,7 +23,7 @@ from plugins.base.model import LOCKDOWN, Decision, Layer, Operation, Verdict, re
 from plugins.base.plugin import HookCall, Invocation, Plugin
 from plugins.base.policy import Policy
 from plugins.base.refusal import error_text
-from plugins.base.serving.channel import ShimAnswer, Slots
+from plugins.base.serving.channel import Pairs, ShimAnswer, Slots
 from plugins.base.serving.deadline import Deadline
 from plugins.base.serving.enforcement import Enforcement, LockedDown
 from plugins.base.worker.link import Worker
@@ -45,6 +45,7 @@ class Services:
     link: ControlLink
     counters: Counters
     slots: Slots
+    pairs: Pairs = field(default_factory=Pairs)
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_COMMANDS))
 
 

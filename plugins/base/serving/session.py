@@ -70,6 +70,7 @@ class Session:
     def abort(self) -> None:
         """Wait no longer for the caller."""
         self._connection.close()
+        self._hang_up()
 
     async def _converse(self) -> None:
         try:
@@ -106,7 +107,7 @@ class Session:
 
     async def _send(self, payload: bytes, fds: tuple[int, ...] = ()) -> None:
         """Send, unless the caller does not read: then the connection is closed."""
-        timer = self._loop.call_later(_ANSWER_WITHIN, self._connection.close)
+        timer = self._loop.call_later(_ANSWER_WITHIN, self.abort)
         try:
             await self._connection.send(payload, fds)
         finally:
@@ -115,30 +116,38 @@ class Session:
     # ------------------------------------------------------------ a command
 
     async def _execute(self, request: ExecRequest, caller: Caller) -> None:
-        command = Command(self._services, request, caller, self, self._peer)
-        self._command = command
-        listener = self._loop.create_task(self._listen(command))
+        self._command = command = Command(self._services, request, caller, self, self._peer)
+        self._loop.call_soon(self._listen)  # once the command is on its way
         try:
-            response = await command.run()
-            with suppress(OSError):
-                await self._send(response)
+            await self._send(await command.run())
         finally:
             self._command = None
-            self._connection.close()  # wakes the listener
-            await listener
+            self._connection.close()
 
-    async def _listen(self, command: Command) -> None:
-        """Take the caller's further frames until the command ends or the caller hangs up."""
+    def _listen(self) -> None:
+        if self._command is not None:
+            with suppress(ConnectionResetError):
+                self._connection.watch(self._hear)
+
+    def _hear(self) -> None:
+        """Take the caller's further frames; when it hung up, so does the command."""
         try:
-            while (frame := await self._connection.receive(_only_small)) is not None:
-                self._take(frame, command)
-            if self._only_half_closed():
-                return
+            while self._command and (frame := self._connection.next_frame(_LARGEST_LATER)) is not None:
+                self._take(frame, self._command)
+        except EOFError:
+            self._connection.unwatch()
+            if not self._only_half_closed():
+                self._hang_up()
         except (OSError, ProtocolError):
-            pass
-        if self._command is command:
-            command.hang_up()
-        self._end_programs()
+            self._connection.unwatch()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._command is not None:
+            self._command.hang_up()
+        for program in self._programs.values():
+            if not program.done():
+                program.set_result(_HUNG_UP)
 
     def _only_half_closed(self) -> bool:
         """Whether the peer will send nothing more but can still read."""
@@ -174,11 +183,6 @@ class Session:
         finally:
             self._programs.pop(number, None)
 
-    def _end_programs(self) -> None:
-        for program in self._programs.values():
-            if not program.done():
-                program.set_result(_HUNG_UP)
-
     # ------------------------------------------------------------ questions about the plugin
 
     def _query(self, action: str) -> bytes:
@@ -198,11 +202,6 @@ class Session:
             "features": FEATURES,
         }
         return json.dumps(body) + "\n"
-
-
-async def _only_small(length: int) -> None:
-    if length > _LARGEST_LATER:
-        raise ProtocolError("Only the request can be large.")
 
 
 def _request(frame: Frame) -> tuple[protocol.Request, Caller]:

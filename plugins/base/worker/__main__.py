@@ -22,7 +22,7 @@ from typing import Any, Final
 from plugins.base.sandbox import Entered, SandboxError, SandboxSpec, enter
 from plugins.base.worker.children import Commands
 from plugins.base.worker.spawn import Launcher, Refused
-from plugins.base.worker.wire import CHANNEL, Wire
+from plugins.base.worker.wire import CHANNEL, Received, Wire
 
 _IGNORED: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE)
 
@@ -69,30 +69,30 @@ class Worker:
         received = self._wire.receive()
         if received is None:
             return False
-        request, fds = received
         try:
-            answer = self._do(request, fds)
+            answer = self._do(received)
         finally:
-            for descriptor in fds:
+            for descriptor in received.fds:
                 os.close(descriptor)
         if answer is not None:
             self._wire.send(answer)
         return True
 
-    def _do(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any] | None:
+    def _do(self, received: Received) -> dict[str, Any] | None:
+        request = received.message
         if "run" in request:
-            return self._run(request, fds)
+            return self._run(received)
         if "signal" in request:
             self._commands.signal(request["to"], request["signal"])
         else:
             self._commands.kill(request["kill"], time.monotonic())
         return None
 
-    def _run(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+    def _run(self, received: Received) -> dict[str, Any]:
         started = time.monotonic()
-        identifier = request["run"]
+        identifier = received.message["run"]
         try:
-            pid = self._launcher.spawn(request, fds)
+            pid = self._launcher.spawn(received)
         except Refused as refused:
             return {"refused": identifier, "kind": refused.kind, "message": str(refused)}
         self._commands.add(identifier, pid, started)
@@ -107,7 +107,7 @@ def main(descriptor: int) -> None:
     first = wire.receive()
     if first is None:
         return
-    request, _ = first
+    request = first.message
     try:
         spec = SandboxSpec(**{key: _frozen(value) for key, value in request["spec"].items()})
         children = _prepare()

@@ -28,7 +28,7 @@ from plugins.base.worker.capture import capture
 from plugins.base.worker.directory import open_inside
 from plugins.base.worker.link_socket import WorkerSocket
 from plugins.base.worker.running import Exit, Running, WorkerLost
-from plugins.base.worker.wire import joined, variables
+from plugins.base.worker.wire import words
 
 __all__ = ["Exit", "Running", "SandboxSpec", "Worker", "WorkerLost"]
 
@@ -130,12 +130,13 @@ class Worker:
         """
         running = Running(next(self._ids), self.post)
         request = {
-            "run": running.id, "argv": joined(argv), "env": joined(variables(environment)), "umask": umask,
-            "channel": channel is not None,
+            "run": running.id, "argc": len(argv), "umask": umask, "channel": channel is not None,
         }  # fmt: skip
+        text = words(argv, environment)
         directory = open_inside(cwd, self._roots)
         try:
-            self._link.send(request, (directory, *fds) if channel is None else (directory, *fds, channel))
+            given = (directory, *fds) if channel is None else (directory, *fds, channel)
+            self._link.send(request, given, text)
         except OSError as error:
             raise _gone() from error
         finally:

@@ -37,11 +37,11 @@ class WorkerSocket:
         self._outbox: deque[tuple[memoryview, list[int]]] = deque()
         self._loop.add_reader(sock, self._read)
 
-    def send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
+    def send(self, message: Mapping[str, Any], fds: Sequence[int] = (), text: bytes = b"") -> None:
         """Send the message now or as soon as there is room. Raises `OSError` when that is no use."""
         if self._sock.fileno() < 0:
             raise ConnectionResetError("the link to the worker is closed")
-        data = memoryview(frame(message))
+        data = memoryview(frame(message, text))
         if not self._outbox:
             sent = self._send_some(data, fds)
             if sent == len(data):

@@ -11,10 +11,10 @@ import signal
 import socket
 import stat
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from plugins.base.sandbox import HOME, TMP, SandboxSpec
-from plugins.base.worker.wire import CHANNEL, CHANNEL_VARIABLE, parted
+from plugins.base.worker.wire import CHANNEL, CHANNEL_VARIABLE, Received
 
 _CHANNEL_NAME: Final = CHANNEL_VARIABLE.encode("ascii")
 _CHANNEL_VALUE: Final = b"%d" % CHANNEL
@@ -57,13 +57,14 @@ class Launcher:
         directories = tuple(_raw(entry) for entry in spec.path.split(":") if entry.startswith("/"))
         return cls(spec.path, {_raw(name): _raw(value) for name, value in variables.items()}, directories)
 
-    def spawn(self, request: dict[str, Any], fds: list[int]) -> int:
-        """Start the command in the directory `fds[0]`; returns its process. Raises `Refused`."""
+    def spawn(self, received: Received) -> int:
+        """Start the command in the directory of the first descriptor; its process. Raises `Refused`."""
+        request, words, fds = received
         if len(fds) != (5 if request["channel"] else 4):
             raise Refused("worker", "The worker could not take over the command's descriptors.")
         streams, channel = fds[1:4], fds[4] if request["channel"] else None
-        argv = parted(request["argv"]) or [b""]
-        environment = self._environment(parted(request["env"]), channel is not None)
+        argv = words[: request["argc"]]
+        environment = self._environment(words[request["argc"] :], channel is not None)
         actions = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)]
         if channel is not None:
             actions.append((os.POSIX_SPAWN_DUP2, channel, CHANNEL))

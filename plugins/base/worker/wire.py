@@ -4,9 +4,9 @@ Frames are those of `plugins.base.serving.protocol`; descriptors come with a fra
 trust each other's shape: the worker is our own process, and what commands do in it never speaks on the link.
 
 Server to worker, first `{"spec": {...}, "parent": pid}`, then
-`{"run": id, "argv": words, "env": words, "umask": n | null, "channel": bool}` with the descriptors of the
+`{"run": id, "argc": n, "umask": n | null, "channel": bool}` and `words`, with the descriptors of the
 directory, of the three streams and perhaps of the channel; `{"signal": n, "to": id}` and `{"kill": id}`, also
-for commands that have ended already. Words are one text, with NUL between them (`joined`, `parted`).
+for commands that have ended already.
 
 Worker to server, first `{"ready": {...}}` or `{"failed": why, "hint": what to do}`, then
 `{"started": id, "pid": n}` or `{"refused": id, "kind": "missing" | "denied" | "worker", "message": why}`; and
@@ -19,7 +19,7 @@ import array
 import json
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from plugins.base.errors import Denied
 
@@ -33,34 +33,28 @@ CHANNEL: Final = 61
 CHANNEL_VARIABLE: Final = "CLAUDE_CONTAINER_CHANNEL"
 
 
-def frame(message: Mapping[str, Any]) -> bytes:
-    """The message with its length. Stray bytes, as surrogates, pass through JSON unharmed."""
+def frame(message: Mapping[str, Any], text: bytes = b"") -> bytes:
+    """The message with its length; after it, behind a NUL, text for which JSON would be slow."""
     data = _to_json(message).encode("ascii")
+    if text:
+        data = b"%b\0%b" % (data, text)
     return len(data).to_bytes(HEADER_SIZE, "big") + data
 
 
-def joined(words: Sequence[str]) -> str:
-    """The words as one text. Raises `Denied` for those that no program can be given."""
-    text = "\0".join(words)
-    if text.count("\0") >= max(1, len(words)):
+def words(argv: Sequence[str], environment: Mapping[str, str]) -> bytes:
+    """The arguments, then the variables, with NUL between. Raises `Denied` for what no program can get."""
+    every = [*argv, *(f"{name}={value}" for name, value in environment.items())]
+    try:
+        text = "\0".join(every).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise _unfit() from error
+    if text.count(b"\0") != len(every) - 1 or "" in environment or "=" in "".join(environment):
         raise _unfit()
     return text
 
 
-def variables(environment: Mapping[str, str]) -> list[str]:
-    """The environment as words, `NAME=value`. Raises `Denied` as `joined` does."""
-    if "" in environment or "=" in "".join(environment):
-        raise _unfit()
-    return [f"{name}={value}" for name, value in environment.items()]
-
-
 def _unfit() -> Denied:
     return Denied("An argument or a variable holds a null byte, or a variable has no name.")
-
-
-def parted(text: str) -> list[bytes]:
-    """The words again, as the system takes them."""
-    return text.encode("utf-8", "surrogateescape").split(b"\0") if text else []
 
 
 def descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
@@ -72,19 +66,30 @@ def descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
     return list(fds)
 
 
+class Received(NamedTuple):
+    """A frame as it came; the receiver owns the descriptors."""
+
+    message: dict[str, Any]
+    words: list[bytes]
+    fds: list[int]
+
+
 class Wire:
     """The worker's end: blocking, one frame at a time."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
-    def receive(self) -> tuple[dict[str, Any], list[int]] | None:
-        """The next frame and its descriptors; None when the server closed the link."""
+    def receive(self) -> Received | None:
+        """The next frame; None when the server closed the link."""
         start, ancillary, _, _ = self._sock.recvmsg(HEADER_SIZE, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
         fds = descriptors(ancillary)
         header = start + self._exactly(HEADER_SIZE - len(start)) if start else b""
         data = self._exactly(int.from_bytes(header, "big")) if len(header) == HEADER_SIZE else b""
-        return (json.loads(data.decode("ascii")), fds) if data else None
+        if not data:
+            return None
+        message, *words = data.split(b"\0")
+        return Received(json.loads(message.decode("ascii")), words, fds)
 
     def _exactly(self, size: int) -> bytes:
         """As many bytes, or none when the link ends before."""

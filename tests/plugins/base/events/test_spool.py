@@ -88,6 +88,10 @@ def test_a_reconnect_hands_everything_out_again(spool: Spool) -> None:
     assert spool.take() is not None
     spool.send_again()
     assert _drain(spool) == [1]
+    spool.event(_event(2))
+    spool.send_again()
+    assert spool.pending == 1
+    assert _drain(spool) == [2]  # the first is known to be stored
 
 
 def test_segments_go_as_they_are_stored(directory: Path) -> None:
@@ -98,8 +102,16 @@ def test_segments_go_as_they_are_stored(directory: Path) -> None:
     assert len(list(directory.iterdir())) > 5
     assert _drain(spool) == list(range(100))
     assert len(list(directory.iterdir())) == 1
-    assert next(directory.iterdir()).stat().st_size == 0
     spool.close()
+    assert next(directory.iterdir()).stat().st_size == 0
+
+
+def test_what_is_stored_takes_no_more_room_than_it_is_worth(spool: Spool, directory: Path) -> None:
+    for number in range(10_000):
+        spool.event(_event(number))
+        if number % 1000 == 999:
+            assert len(_drain(spool)) == 1000
+            assert sum(file.stat().st_size for file in directory.iterdir()) < 100_000
 
 
 def test_records_written_while_a_batch_is_away_stay(spool: Spool) -> None:

@@ -16,7 +16,7 @@ import pytest
 from plugins.base.errors import ProtocolError
 from plugins.base.plugin import HookCall
 from plugins.base.serving import channel as channel_module
-from plugins.base.serving.channel import Channel, RunCall, ShimAnswer, Slots, parse_call
+from plugins.base.serving.channel import Channel, Pairs, RunCall, ShimAnswer, Slots, parse_call
 from plugins.base.serving.connection import Connection
 
 
@@ -81,7 +81,7 @@ RUN = {"action": "run", "args": ["vi", "file"], "env": {}, "cwd": "/w"}
 @asynccontextmanager
 async def opened(most: int = 8) -> AsyncIterator[tuple[Host, Shim, Channel]]:
     host = Host()
-    channel = Channel(host, Slots(most))
+    channel = Channel(host, Slots(most), Pairs())
     shim = Shim(os.dup(channel.theirs))
     channel.handed_over()
     try:
