@@ -1,7 +1,7 @@
 """How an engine wants to be asked for the same container: in Docker's way, and where Podman's differs.
 
 The only place that knows one engine from another. What they do differently whatever they are asked is named
-by `supervisor.containers.engine_facts`. Pure, but for the limits of this process.
+by `supervisor.containers.engine_facts`. Pure, but for the limits of this process, and this machine's cgroups.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import resource
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from supervisor.containers.facts import Container, Network, seccomp_file, seccomp_profile
@@ -16,6 +17,7 @@ from supervisor.containers.facts import Container, Network, seccomp_file, seccom
 _NO_LOGS: Final = {"Type": "none"}
 _LOGS: Final = {"Type": "json-file", "Config": {"max-size": "4m", "max-file": "2"}}
 _PROCESSES: Final = 32768
+_UNIFIED: Final = Path("/sys/fs/cgroup/cgroup.controllers")  # cgroup v2, which users may have a part of
 _OWNER: Final = re.compile(r",mode=\d+,uid=\d+,gid=\d+")
 _CLOSED: Final = "ro,nosuid,nodev,noexec,size=64k,mode=755"
 # Podman makes these writable in each container whose root filesystem is not, unless something else is there.
@@ -24,6 +26,11 @@ _MADE_WRITABLE: Final = ("/run", "/var/tmp")  # noqa: S108 -- in the container
 
 class Dialect:
     """Docker's way."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether what it says of a container's CPU and memory is the container's own."""
+        return True
 
     def host_options(self, wanted: Container) -> dict[str, Any]:
         """The hardening, in the words of `APIClient.create_host_config`."""
@@ -74,6 +81,11 @@ class PodmanDialect(Dialect):
     """`rootless`: it belongs to an ordinary user, who is another one in its containers unless asked for."""
 
     rootless: bool = False
+    cgroups: bool = True  # whether it has control groups for its containers
+
+    @property
+    def counts(self) -> bool:
+        return self.cgroups
 
     def more_host_options(self) -> dict[str, Any]:
         return {"UsernsMode": "keep-id"} if self.rootless else {}
@@ -113,4 +125,5 @@ DOCKER: Final = Dialect()
 
 def dialect_of(*, podman: bool, owner: int) -> Dialect:
     """`owner`: the user that the engine runs as."""
-    return PodmanDialect(rootless=owner != 0) if podman else DOCKER
+    rootless = owner != 0
+    return PodmanDialect(rootless, cgroups=not rootless or _UNIFIED.exists()) if podman else DOCKER

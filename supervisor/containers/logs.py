@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -68,13 +69,15 @@ class LogCopy:
         log = open_log(self._log)
         try:
             seen = _read(position)
-            self._stream = follow(seen // 10**9)
+            self._stream = follow(seen.at // 10**9)
+            here = Position()
             for piece in self._stream:
                 at, text = split(piece)
-                if self._closed or not is_new(at, seen):
+                here = here.after(at)
+                if self._closed or here <= seen:
                     continue
                 os.write(log, text)
-                os.pwrite(position, b"%0*d" % (_DIGITS, at), 0)
+                os.pwrite(position, here.packed(), 0)
                 if os.fstat(log).st_size > MOST_BYTES:
                     os.close(log)
                     log = open_log(self._log)
@@ -83,9 +86,28 @@ class LogCopy:
             os.close(log)
 
 
-def _read(descriptor: int) -> int:
-    text = os.pread(descriptor, _DIGITS, 0)
-    return int(text) if text.isdigit() else 0
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """How far a log was read: when the last piece was written, and how many have come with that time.
+
+    Podman tells whole seconds, so the time alone does not tell pieces apart. A log is read from the beginning
+    of a second on: the count is the same each time.
+    """
+
+    at: int = 0  # nanoseconds since the epoch
+    count: int = 0
+
+    def after(self, at: int) -> Position:
+        """The position of the next piece, which was written then."""
+        return Position(at, self.count + 1 if at == self.at else 1)
+
+    def packed(self) -> bytes:
+        return b"%0*d %0*d" % (_DIGITS, self.at, _DIGITS, self.count)
+
+
+def _read(descriptor: int) -> Position:
+    parts = os.pread(descriptor, 2 * _DIGITS + 1, 0).split(b" ")
+    return Position(*map(int, parts)) if len(parts) == 2 and all(map(bytes.isdigit, parts)) else Position()
 
 
 def split(untrusted_piece: bytes) -> tuple[int, bytes]:
@@ -96,8 +118,3 @@ def split(untrusted_piece: bytes) -> tuple[int, bytes]:
         raise ValueError("a piece of a log without its time")
     seconds = int(datetime.fromisoformat(found["seconds"] + found["zone"]).timestamp())
     return seconds * 10**9 + int((found["fraction"] or "").ljust(9, "0")[:9]), text[:_LARGEST_PIECE]
-
-
-def is_new(at: int, seen: int) -> bool:
-    """Whether a piece was not copied yet. Podman tells whole seconds: better a line twice than one lost."""
-    return at > seen or (at == seen and at % 10**9 == 0)

@@ -196,6 +196,8 @@ class DockerRuntime(Listener):
     async def sample(self, instance: ContainerInstance, before: Usage | None) -> Usage | None:
         with suppress(EngineError):
             at = await self._connection.get()
+            if not at.engine.dialect.counts:
+                return await asyncio.to_thread(metrics.sample, instance.pid, before)
             used = await off_loop(at.calls.stats, instance.identity)
             return metrics.usage(*used, before) if used is not None else None
         return None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from supervisor.containers.logs import is_new, split
+from supervisor.containers.logs import LogCopy, split
 
 SECOND = 1795621135 * 10**9
 
@@ -26,8 +29,26 @@ def test_a_piece_without_its_time_is_none() -> None:
         split(b"a line\n")
 
 
-def test_what_was_copied_is_not_copied_again_unless_the_time_does_not_tell() -> None:
-    assert is_new(SECOND + 13, SECOND + 12)
-    assert not is_new(SECOND + 12, SECOND + 12)
-    assert not is_new(SECOND - 1, SECOND)
-    assert is_new(SECOND, SECOND)
+async def copied(directory: Path, pieces: list[bytes]) -> str:
+    """The log, when a copy that goes on where the one before it ended was given these pieces."""
+    copy = LogCopy(directory / "log", directory / "seen")
+    since: list[int] = []
+
+    def follow(second: int) -> Iterator[bytes]:
+        since.append(second)
+        return iter(pieces)
+
+    copy.start(follow)
+    await copy.wait(60)
+    assert since in ([0], [SECOND // 10**9])
+    return (directory / "log").read_text()
+
+
+@pytest.mark.parametrize("times", [("55", "55", "55"), ("55.1", "55.1", "55.2"), ("55.1", "55.2", "55.3")])
+async def test_the_next_copy_goes_on_where_the_last_one_ended_even_within_one_time(
+    tmp_path: Path, times: tuple[str, ...]
+) -> None:
+    pieces = [b"2026-11-25T15:38:%bZ %d\n" % (at.encode(), n) for n, at in enumerate(times)]
+    assert await copied(tmp_path, pieces[:2]) == "0\n1\n"
+    assert await copied(tmp_path, pieces) == "0\n1\n2\n"
+    assert await copied(tmp_path, pieces) == "0\n1\n2\n"
