@@ -283,7 +283,7 @@ _PACKS: Final[dict[str, Callable[[Wire], bytes]]] = {
     "a commit that says it has 30 GB": lambda w: packs.pack((packs.COMMIT, 30 << 30, zlib.compress(b"x"))),
 }
 
-# What comes behind an allowed push is neither read nor passed on.
+# What comes behind an allowed push moves nothing else.
 _BEHIND: Final[dict[str, Callable[[Wire], bytes]]] = {
     "a pack with bytes behind it": lambda w: _next(w) + b"more",
     "a pack with a push behind it": lambda w: _next(w) + onto_main(w),

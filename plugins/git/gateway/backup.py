@@ -17,7 +17,8 @@ from typing import Final
 from plugins.base.errors import ClaudeContainerError, Denied
 from plugins.base.model import RefUpdate
 from plugins.git.gateway.history import Wish, fetch
-from plugins.git.gateway.push import Judged, advertised, forward
+from plugins.git.gateway.proofs import Judged
+from plugins.git.gateway.push import advertised, forward
 from plugins.git.gateway.receive_pack import Advertisement, PushCommands
 from plugins.git.gateway.repository import Repository
 from plugins.git.gateway.upstream import Upstream

@@ -22,7 +22,8 @@ from plugins.git.gateway.backup import Backups
 from plugins.git.gateway.details import describe as describe_push
 from plugins.git.gateway.forwards import Forwards, Note, settled
 from plugins.git.gateway.history import Histories
-from plugins.git.gateway.push import Judged, Send, Settled
+from plugins.git.gateway.proofs import Judged
+from plugins.git.gateway.push import Send, Settled
 from plugins.git.gateway.receive_pack import Refusal
 from plugins.git.gateway.reminder import reminding
 from plugins.git.operation import GitOperation

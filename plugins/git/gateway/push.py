@@ -16,9 +16,10 @@ from typing import Final, Protocol
 from plugins.base.errors import Denied, ProtocolError
 from plugins.base.model import Decision, RefUpdate
 from plugins.base.text import printable
-from plugins.git.gateway.ancestry import walk_back
 from plugins.git.gateway.history import Histories
+from plugins.git.gateway.leading import LeadingCommits
 from plugins.git.gateway.pktline import Reader, Special, band, parse
+from plugins.git.gateway.proofs import Judged, Proofs
 from plugins.git.gateway.receive_pack import (
     MAX_COMMANDS,
     MAX_PUSH_OPTIONS,
@@ -30,7 +31,7 @@ from plugins.git.gateway.receive_pack import (
     parse_commands,
     refuse,
 )
-from plugins.git.gateway.repository import Parents, Repository, quarantine
+from plugins.git.gateway.repository import quarantine
 from plugins.git.gateway.symrefs import symbolic
 from plugins.git.gateway.turns import Turns
 from plugins.git.gateway.upstream import RECEIVE_PACK, Body, Upstream, UpstreamError
@@ -44,18 +45,6 @@ _PASSED_ON: Final = frozenset(["report-status", "report-status-v2", "side-band-6
                                "push-options", "object-format"])  # fmt: skip
 
 Send = Callable[[bytes], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A push with all that is known when it is judged."""
-
-    upstream: Upstream
-    updates: tuple[RefUpdate, ...]
-    options: tuple[str, ...] = ()  # push options
-    object_format: str = "sha1"
-    objects: Repository | None = None  # what came with it; None when it was not needed
-    parents: Parents = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,71 +105,57 @@ class Pushes:
             await answer.say(refuse(commands, stale))
             return
         await _check_symbolic(upstream, commands, advertisement.object_format)
-        await self._judge(upstream, commands, reader, answer, judge, advertisement)
-
-    async def _judge(
-        self, upstream: Upstream, commands: PushCommands, reader: Reader, answer: _Answer, judge: Judge,
-        advertisement: Advertisement,
-    ) -> None:  # fmt: skip
-        remark = _remarks(commands, answer.say)
         first = Judged(upstream, commands.updates, commands.options, advertisement.object_format)
-        moves = any(not (update.creates or update.deletes) for update in commands.updates)
-        decision = judge.decide(first)
-        if not moves and (decision.allowed or not decision.approvable):
-            settled = await judge.settle(first, decision, remark)
-            await self._finish(settled, upstream, commands, reader.rest(), None, answer, judge, first)
+        await self._judge(_Push(commands, answer, judge), first, reader)
+
+    async def _judge(self, push: _Push, first: Judged, reader: Reader) -> None:
+        moves = any(not (update.creates or update.deletes) for update in first.updates)
+        if not moves and push.is_settled(first):
+            await push.settle(first, reader.rest(), None)
             return
-        async with quarantine(self.directory, advertisement.object_format) as objects:
+        async with quarantine(self.directory, first.object_format) as objects:
+            leading = LeadingCommits(reader.rest())
+            proofs = Proofs(self.histories, objects, self.max_pack_bytes)
             async with self.turns.taking_in():
-                judged, pack = await self._received(upstream, commands, reader, objects, advertisement)
-            settled = await judge.settle(judged, judge.decide(judged), remark)
+                early = await proofs.early(first, leading) if moves else None
+            if early and push.is_settled(early):
+                await push.settle(early, leading.everything(), None)
+                return
+            async with self.turns.taking_in():
+                whole = leading.everything() if push.commands.expects_pack else None
+                judged, pack = await proofs.complete(first, whole)
             chunks, length = (_file(pack), pack.stat().st_size) if pack else (_nothing(), 0)
-            await self._finish(settled, upstream, commands, chunks, length, answer, judge, judged)
+            await push.settle(judged, chunks, length)
 
-    async def _received(
-        self, upstream: Upstream, commands: PushCommands, reader: Reader, objects: Repository,
-        advertisement: Advertisement,
-    ) -> tuple[Judged, Path | None]:  # fmt: skip
-        """Take the pack in, and prove for each moved ref what can be proven."""
-        pack = await self._take_pack(commands, reader, objects)
-        parents = await objects.commits()
-        updates = [
-            await self._proven(upstream, update, parents, advertisement.object_format)
-            for update in commands.updates
-        ]
-        judged = Judged(
-            upstream, tuple(updates), commands.options, advertisement.object_format, objects, parents
-        )
-        return judged, pack
 
-    async def _take_pack(self, commands: PushCommands, reader: Reader, objects: Repository) -> Path | None:
-        if not commands.expects_pack:
-            return None
-        return await objects.index_pack(reader.rest(), max_bytes=self.max_pack_bytes())
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """One push on its way to its end."""
 
-    async def _proven(
-        self, upstream: Upstream, update: RefUpdate, parents: Parents, object_format: str
-    ) -> RefUpdate:
-        if update.creates or update.deletes:
-            return update
-        walk = walk_back(update.new, update.old, parents)
-        found = walk.found or (
-            bool(walk.frontier)
-            and await self.histories.descends(upstream, update.old, walk.frontier, object_format)
-        )
-        return replace(update, fast_forward=found)
+    commands: PushCommands
+    answer: _Answer
+    judge: Judge
 
-    async def _finish(
-        self, settled: Settled, upstream: Upstream, commands: PushCommands, pack: AsyncIterator[bytes],
-        length: int | None, answer: _Answer, judge: Judge, judged: Judged,
-    ) -> None:  # fmt: skip
-        if not settled.allowed:
-            await answer.say(refuse(commands, settled.refusal))
-            return
+    def is_settled(self, judged: Judged) -> bool:
+        """Whether nobody has to be asked: then nothing more is needed for judging."""
+        decision = self.judge.decide(judged)
+        return decision.allowed or not decision.approvable
+
+    async def settle(self, judged: Judged, pack: AsyncIterator[bytes], length: int | None) -> None:
+        """Judge it, and forward or refuse it."""
+        remark = _remarks(self.commands, self.answer.say)
+        settled = await self.judge.settle(judged, self.judge.decide(judged), remark)
+        if settled.allowed:
+            await self._forward(judged, pack, length)
+        else:
+            await self.answer.say(refuse(self.commands, settled.refusal))
+
+    async def _forward(self, judged: Judged, pack: AsyncIterator[bytes], length: int | None) -> None:
+        upstream, judge = judged.upstream, self.judge
         judge.begin(judged)
         arrived: bool | None = None
         try:
-            arrived = await forward(upstream, commands, pack, length, answer.pass_on)
+            arrived = await forward(upstream, self.commands, pack, length, self.answer.pass_on)
         except BaseException as error:
             # The answer is lost, not the push: only the remote knows what became of it.
             arrived = await look(upstream, judged.updates)

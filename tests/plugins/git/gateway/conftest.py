@@ -18,7 +18,8 @@ from plugins.base.model import Decision, Reason
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.http_upstream import Authorization, HttpUpstream
 from plugins.git.gateway.local_upstream import LocalUpstream
-from plugins.git.gateway.push import Judge, Judged, Pushes, Send, Settled
+from plugins.git.gateway.proofs import Judged
+from plugins.git.gateway.push import Judge, Pushes, Send, Settled
 from plugins.git.gateway.receive_pack import Refusal
 from plugins.git.gateway.server import Server
 from plugins.git.gateway.stream import StreamServer

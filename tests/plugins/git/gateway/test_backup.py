@@ -11,7 +11,7 @@ from plugins.base.errors import ClaudeContainerError, Denied
 from plugins.base.model import RefUpdate
 from plugins.git.gateway.backup import Backups
 from plugins.git.gateway.local_upstream import LocalUpstream
-from plugins.git.gateway.push import Judged
+from plugins.git.gateway.proofs import Judged
 from tests.plugins.git.gateway.conftest import Gateway
 from tests.upstream import native
 

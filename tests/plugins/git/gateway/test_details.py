@@ -9,21 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from plugins.base.model import Decision
+from plugins.base.model import Decision, Reason
 from plugins.git.gateway import details
 from plugins.git.gateway.details import describe
 from plugins.git.gateway.history import Histories
-from plugins.git.gateway.push import Judged, Send, Settled
+from plugins.git.gateway.proofs import Judged
+from plugins.git.gateway.push import Send, Settled
 from tests.plugins.git.gateway.conftest import Gateway
 from tests.upstream import native
 
 _NAME = "private/r.git"
+_HOLD = Decision((Reason("blocked_branches", "ask"),))
 
 
 async def _told(
     told: list[str], histories: Histories, push: Judged, decision: Decision, remark: Send
 ) -> Settled:
-    if push.objects is not None:  # a new branch streams through
+    if push.objects is not None:
         args = push.upstream, push.updates, push.objects, push.parents, histories, push.object_format
         told.append(await describe(*args))
     return Settled(True)
@@ -37,7 +39,7 @@ def told(gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> l
     native("-C", str(gateway.workspace), "push", "--quiet", str(path), "main")
     told: list[str] = []
     monkeypatch.setattr(gateway.judge, "settle", partial(_told, told, Histories(tmp_path / "known")))
-    monkeypatch.setattr(gateway.judge, "decide", lambda _: Decision())
+    monkeypatch.setattr(gateway.judge, "decide", lambda _: _HOLD)
     return told
 
 

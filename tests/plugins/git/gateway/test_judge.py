@@ -23,7 +23,7 @@ from plugins.git.gateway.forwards import Forwards
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.judge import WireJudge
 from plugins.git.gateway.local_upstream import LocalUpstream
-from plugins.git.gateway.push import Judged
+from plugins.git.gateway.proofs import Judged
 from plugins.git.rules import GitRules
 from supervisor.approvals.requests import RequestStore
 from supervisor.state_db import StateDb

@@ -72,9 +72,10 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_a_full_disk_is_a_clean_refusal(
     tiny_disk: Path, tmp_path: Path, workspace: Path, upstream: SmartHttp
 ) -> None:
+    rewrite = native("-C", str(workspace), "commit-tree", "-m", "other", "HEAD^{tree}").strip()
     before = upstream.refs(_NAME)
     with gateway_process(tmp_path / "g", upstream.url(_NAME)) as gateway:
-        done = await gateway.git(workspace, "push", gateway.url, "HEAD:refs/heads/claude/x")
+        done = await gateway.git(workspace, "push", gateway.url, f"+{rewrite}:refs/heads/claude/x")
         assert done.returncode != 0
         assert "disk is full" in done.stderr
         assert "remote rejected" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from plugins.git.gateway.history import Histories
 from plugins.git.gateway.pktline import encode
 from plugins.git.gateway.push import Pushes
 from plugins.git.gateway.server import Server
+from tests.escape import packs
 from tests.plugins.git.gateway.conftest import CAPABILITY, TestRemotes
 
-_ZERO, _NEW = "0" * 40, "a" * 40
+_ZERO, _OLD = "0" * 40, "a" * 40
+_COMMIT = packs.commit(f"parent {_OLD}".encode())
+_NEW = packs.object_id(b"commit", _COMMIT)
 _ADVERTISED = encode(b"# service=git-receive-pack\n") + b"0000" + encode(
-    f"{_ZERO} capabilities^{{}}\0report-status side-band-64k\n".encode()
+    f"{_OLD} refs/heads/claude/old\0report-status side-band-64k\n".encode()
 ) + b"0000"  # fmt: skip
-_PIECE = b"x" * 100_000
+_PIECE = packs.pack(packs.entry(packs.COMMIT, _COMMIT), packs.entry(packs.BLOB, os.urandom(100_000)))
 
 
 class HalfWay:
@@ -30,8 +34,9 @@ class HalfWay:
         self.half = asyncio.Event()  # the first half of a push is here
         self.go_on = asyncio.Event()  # the second half of a fetch may come
 
-    async def offer(self, _: web.Request) -> web.Response:
-        kind = "application/x-git-receive-pack-advertisement"
+    async def offer(self, request: web.Request) -> web.Response:
+        service = request.query["service"]
+        kind = f"application/x-{service}-advertisement"
         return web.Response(body=_ADVERTISED, headers={"Content-Type": kind})
 
     async def take(self, request: web.Request) -> web.Response:
@@ -79,11 +84,13 @@ async def remote(tmp_path: Path) -> AsyncIterator[tuple[HalfWay, str]]:
     await behind.cleanup()
 
 
-async def test_a_push_of_a_new_branch_streams_to_the_remote(remote: tuple[HalfWay, str]) -> None:
+@pytest.mark.parametrize(("old", "branch"), [(_ZERO, "new"), (_OLD, "old")])
+async def test_a_push_streams_to_the_remote(remote: tuple[HalfWay, str], old: str, branch: str) -> None:
+    """That of a new branch, and one whose first objects prove that it is a fast-forward."""
     half_way, url = remote
 
     async def body() -> AsyncIterator[bytes]:
-        head = f"{_ZERO} {_NEW} refs/heads/claude/x\0 report-status side-band-64k"
+        head = f"{old} {_NEW} refs/heads/claude/{branch}\0 report-status side-band-64k"
         yield encode(head.encode()) + b"0000" + _PIECE
         await half_way.half.wait()
         yield _PIECE
