@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
 
-from cli.build import build_missing, opened_images
 from cli.connection import ask, ask_if_running
 from cli.output import emit, examples, json_option, table
 from plugins.base.errors import ClaudeContainerError
@@ -16,8 +14,8 @@ from plugins.base.registry import plugin_class
 from supervisor.api.client import Client
 from supervisor.assets import example_policy
 from supervisor.home import Home
-from supervisor.status import PluginStatus, Status
-from supervisor.workspace import tool_path
+from supervisor.runtimes.runtime import NotBuilt
+from supervisor.status import PluginStatus
 from supervisor.wrappers import check_tool_name, remove_wrapper
 
 pass_home = click.make_pass_decorator(Home)
@@ -76,10 +74,7 @@ def add(home: Home, name: str, file: Path | None, block: tuple[str, ...]) -> Non
         )
     text = _policy_text(name, file, block)
     parse_policy(text, file=f"{name}.yaml", rules_model=plugin_class(name).rules_model, plugin=name)
-    running = ask_if_running(home, lambda client: client.status())
-    if running is not None:
-        _provide_tool(home, name, running)
-    status = ask_if_running(home, lambda client: client.add_plugin(name, text))
+    status = _added(home, name, text)
     if status is None:
         home.create()
         home.policy_file(name).write_text(text, encoding="utf-8")
@@ -88,16 +83,20 @@ def add(home: Home, name: str, file: Path | None, block: tuple[str, ...]) -> Non
         _report(status)
 
 
-def _provide_tool(home: Home, name: str, running: Status) -> None:
-    """See to it that the tool is there. Raises `ClaudeContainerError` when it cannot be had."""
-    if running.runtime == "docker":
-        with opened_images(home) as (_, images):
-            build_missing(images, [name])
-    elif shutil.which(name, path=tool_path(home, Path(running.workspace))) is None:
-        raise ClaudeContainerError(
-            f"{name} is not installed here.",
-            hint=f"Install {name}, or run plugins in containers: claude-container start --runtime docker",
-        )
+def _added(home: Home, name: str, text: str) -> PluginStatus | None:
+    """Add it, and build its image first when the supervisor lacks that; None when no supervisor runs."""
+    try:
+        return ask_if_running(home, lambda client: client.add_plugin(name, text))
+    except NotBuilt:
+        _build(home, name)
+    return ask_if_running(home, lambda client: client.add_plugin(name, text))
+
+
+def _build(home: Home, name: str) -> None:
+    from cli.build import build_missing, opened_images  # brings the SDK, which is seldom needed here
+
+    with opened_images(home) as (_, images):
+        build_missing(images, [name])
 
 
 def _policy_text(name: str, file: Path | None, block: tuple[str, ...]) -> str:

@@ -72,6 +72,10 @@ class Fleet:
                 f"There is no plugin {name!r}.", hint="See: claude-container plugin list"
             ) from None
 
+    async def check_tool(self, name: str) -> None:
+        """Raises `ClaudeContainerError` when a plugin of the tool would not find it."""
+        await self._runtime.check_tool(name, self._configs.path)
+
     def add(self, name: str) -> Managed:
         """Take in a tool that has a policy file, or its gateway."""
         self.files.add(name)

@@ -16,6 +16,7 @@ from plugins.base.policy import PolicyError, Problem
 from plugins.base.serving.protocol import encode
 from supervisor.approvals.requests import RequestError
 from supervisor.policies.store import PolicyConflict
+from supervisor.runtimes.runtime import NotBuilt
 
 
 def plain(value: Any) -> Any:
@@ -51,6 +52,8 @@ def describe(error: ClaudeContainerError) -> dict[str, Any]:
             return {**described, "kind": "conflict", **present}
         case RequestError():
             return {**described, "kind": "request"}
+        case NotBuilt():
+            return {**described, "kind": "not built"}
     return described
 
 
@@ -64,4 +67,6 @@ def rebuild(described: dict[str, Any]) -> ClaudeContainerError:
             return PolicyConflict(plugin, current, current_hash)
         case {"kind": "request"}:
             return RequestError(message, hint=hint)
+        case {"kind": "not built"}:
+            return NotBuilt(message, hint=hint)
     return ClaudeContainerError(message, hint=hint)

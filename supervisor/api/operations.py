@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, validate_call
 
-from plugins.base.errors import ClaudeContainerError, ToolMissing
+from plugins.base.errors import ClaudeContainerError
 from supervisor.approvals.answers import Approvals
 from supervisor.approvals.requests import RequestError
 from supervisor.assets import example_policy
@@ -71,7 +70,6 @@ class Operations:
             "runtime_reason": why, "workspace": str(configs.workspace), "origin": configs.origin,
             "started": time.time(),
         }  # fmt: skip
-        self._on_this_machine = runtime == "process"  # else the tool is the image's
         self._stop = stop
         self._open = 0
         self._open_known = False
@@ -165,13 +163,12 @@ class Operations:
     @validate_call
     async def add_plugin(self, name: Short, text: Text | None = None) -> PluginStatus:
         check_tool_name(name)
-        if self._on_this_machine and shutil.which(name, path=self._configs.path) is None:
-            raise ToolMissing(f"{name} is not installed here.", hint=f"Install {name}, then add it again.")
         if self._home.policy_file(name).exists():
             raise ClaudeContainerError(
                 f"There is a plugin {name!r} already: {self._home.policy_file(name)}.",
                 hint=f"Edit that file, or first run: claude-container plugin remove {name}",
             )
+        await self._fleet.check_tool(name)
         await self._save(name, _first_policy(name) if text is None else text, "")
         return await self._settled(name)
 

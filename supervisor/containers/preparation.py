@@ -21,7 +21,10 @@ from supervisor.containers.off_loop import off_loop
 from supervisor.files import make_private, replace_file
 from supervisor.gateways import tool_of
 from supervisor.home import Home
+from supervisor.images.engine import DockerImages
 from supervisor.images.of_home import image_id
+from supervisor.images.store import Images
+from supervisor.runtimes.runtime import NotBuilt
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,15 @@ class Preparation:
         self._version = version
         self._command = command
         self._network = asyncio.Lock()
+
+    async def check(self, at: Connected, tool: str) -> None:
+        """Raises `NotBuilt` when the image of the tool's plugin is not what it would be now."""
+        images = Images(self._home, DockerImages(at.engine.api, at.engine.translated), self._version)
+        if await off_loop(images.to_build, [tool]):
+            raise NotBuilt(
+                f"The image of {tool} is not built, or not up to date.",
+                hint=f"Run: claude-container build {tool}",
+            )
 
     async def prepare(self, at: Connected, config: StartConfig) -> tuple[Container, str]:
         """The container that is to be made, and its image's id, when all is ready for it."""

@@ -68,6 +68,9 @@ class DockerRuntime(Listener):
 
     # ------------------------------------------------------------ starting
 
+    async def check_tool(self, tool: str, path: str) -> None:
+        await self._preparation.check(await self._connection.get(), tool)
+
     async def start(self, config: StartConfig) -> ContainerInstance:
         self._follow()
         at = await self._connection.get()

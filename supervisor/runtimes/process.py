@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -21,7 +22,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from plugins.base.control import StartConfig
-from plugins.base.errors import ClaudeContainerError
+from plugins.base.errors import ClaudeContainerError, ToolMissing
 from supervisor.files import make_private, replace_file
 from supervisor.home import Home
 from supervisor.runtimes import metrics, procfs
@@ -112,6 +113,13 @@ class ProcessRuntime:
 
     def watch(self, tell: Callable[[str | None], None]) -> None:
         """Processes can always be started."""
+
+    async def check_tool(self, tool: str, path: str) -> None:
+        if shutil.which(tool, path=path) is None:
+            raise ToolMissing(
+                f"{tool} is not installed here.",
+                hint=f"Install {tool}, or run plugins in containers: claude-container start --runtime docker",
+            )
 
     async def start(self, config: StartConfig) -> ProcessInstance:
         try:

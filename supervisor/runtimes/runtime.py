@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from plugins.base.control import StartConfig
+from plugins.base.errors import ClaudeContainerError
 from supervisor.runtimes.metrics import Usage
+
+
+class NotBuilt(ClaudeContainerError):
+    """The image that a plugin would run in is missing, or made of something else than it would be now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,10 @@ class Runtime(Protocol):
     def watch(self, tell: Callable[[str | None], None]) -> None:
         """From now on call `tell` when plugins cannot be started at the moment, with the reason; with None
         when they can again."""
+
+    async def check_tool(self, tool: str, path: str) -> None:
+        """Raises `ClaudeContainerError` when a plugin of the tool would not find it. `path` is this machine's
+        PATH for tools."""
 
     async def start(self, config: StartConfig) -> Instance: ...
 

@@ -19,6 +19,7 @@ from supervisor import daemon
 from supervisor.api.client import Client
 from supervisor.containers.engine import Engine
 from supervisor.containers.runtime import DockerRuntime
+from supervisor.runtimes.runtime import NotBuilt
 from supervisor.status import Status
 from tests.engine import ROOT
 from tests.supervisor.containers.docker.conftest import Place, calls
@@ -114,6 +115,9 @@ async def test_commands_run_and_are_judged_in_containers_that_leave_nothing_behi
         assert refused["exit_code"] != 0
         assert "config --global" in refused["stderr"]
         await measured(place)
+        with pytest.raises(NotBuilt, match="The image of make is not built"):
+            await client.add_plugin("make")
+        assert not place[0].policy_file("make").exists()
     assert calls(engine, place[0]).all() == []
     assert "listens on /run/plugins/git.sock" in (place[0].logs / "git.log").read_text()
 
