@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,6 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from tui import operations
 from tui.backend import Backend
 from tui.commands import GLOBAL, Palette, bindings
 from tui.feed import Feed
@@ -49,7 +49,7 @@ class DeskApp(App[None]):
     """cc-tui. Exits by itself only when the supervisor cannot be started; then `failure` says why."""
 
     TITLE = "Claude Container"
-    CSS_PATH = "styles/app.tcss"
+    CSS_PATH = ["styles/app.tcss", "styles/dashboard.tcss"]  # noqa: RUF012 - with the first screen at once
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = {Palette}  # noqa: RUF012 - Textual's own declaration
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(GLOBAL)]
@@ -63,11 +63,17 @@ class DeskApp(App[None]):
         self.feed = Feed(self, backend, on_ready)
 
     def on_mount(self) -> None:
-        self.call_after_refresh(lambda: self.run_worker(self.feed.run(), name="feed", group="feed"))
+        self.call_after_refresh(self._painted)
         # Told to end, or the terminal is gone: what was started is ended all the same.
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(signum, partial(self.exit, return_code=128 + signum))
+
+    def _painted(self) -> None:
+        """The first screen stands: what needs not be there for it comes now."""
+        gc.enable()
+        gc.freeze()
+        self.run_worker(self.feed.run(), name="feed", group="feed")
 
     @property
     def front(self) -> DeskScreen:
@@ -84,8 +90,12 @@ class DeskApp(App[None]):
 
     @work(exclusive=True, group="flow")
     async def action_lockdown(self) -> None:
+        from tui import operations
+
         await operations.lockdown(self.front)
 
     @work(exclusive=True, group="flow")
     async def action_leave(self) -> None:
+        from tui import operations
+
         await operations.leave(self.front)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,7 @@ def run(home: Home, workspace: Path, runtime: Wanted, *, on_ready: Callable[[], 
         raise ClaudeContainerError(
             "cc-tui needs a terminal.", hint="Without one, use: claude-container status"
         )
+    gc.disable()  # until the first screen stands: looking for garbage takes time, and there is none yet
     from tui.app import DeskApp
     from tui.live import LiveBackend
 

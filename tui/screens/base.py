@@ -9,12 +9,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from plugins.base.errors import ClaudeContainerError
 from tui.backend import Backend, Desk
 from tui.commands import Command
 from tui.feed import Feed
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.masthead import Masthead, Tab
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class DeskScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Masthead(self.MODE)
         yield from self.body()
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def body(self) -> Iterable[Widget]:
         raise NotImplementedError

@@ -12,7 +12,6 @@ from textual.widgets import Static
 
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.text import printable
-from tui import operations
 from tui.again import Again
 from tui.backend import Desk
 from tui.commands import DASHBOARD, bindings
@@ -38,7 +37,6 @@ _EMPTY = {
 class Dashboard(DeskScreen):
     MODE = "dashboard"
     COMMANDS_HERE = DASHBOARD
-    CSS_PATH = "../styles/dashboard.tcss"
     BINDINGS: ClassVar = bindings(DASHBOARD)
     AUTO_FOCUS = "#plugins"
     VERTICAL_BREAKPOINTS = [(0, "-low"), (22, "-high")]  # noqa: RUF012 - Textual's own declaration
@@ -141,11 +139,15 @@ class Dashboard(DeskScreen):
 
     @work(exclusive=True, group="flow")
     async def action_start_stop(self) -> None:
+        from tui import operations
+
         if plugin := self.query_one(PluginList).current:
             await operations.start_or_stop(self, plugin)
 
     @work(exclusive=True, group="flow")
     async def action_restart(self) -> None:
+        from tui import operations
+
         if plugin := self.query_one(PluginList).current:
             await operations.restart(self, plugin)
 
@@ -176,11 +178,15 @@ class Dashboard(DeskScreen):
 
     @work(exclusive=True, group="flow")
     async def action_approve(self) -> None:
+        from tui import operations
+
         if request := self._request():
             await operations.approve(self, request)
 
     @work(exclusive=True, group="flow")
     async def action_deny(self) -> None:
+        from tui import operations
+
         if request := self._request():
             await operations.deny(self, request)
 
