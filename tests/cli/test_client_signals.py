@@ -20,13 +20,11 @@ FORWARDED = [
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_ignored() -> Iterator[None]:
-    """A shell's background job ignores some of them, and so would all that it starts."""
-    before = {signum: signal.signal(signum, signal.SIG_DFL) for signum in (signal.SIGHUP, signal.SIGQUIT)}
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+def hangups_are_not_ignored() -> Iterator[None]:
+    """`nohup` ignores them, and so would all that it starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    for signum, handler in before.items():
-        signal.signal(signum, handler)
+    signal.signal(signal.SIGHUP, before)
 
 
 def forwarded(peer: Peer) -> int:
