@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.plugins.git.gateway.conftest import Gateway
 from tests.upstream import TOKEN, native
 
 _NAME = "private/r.git"
+
+# Takes each push as a proposal: reports another ref, and other values, than were pushed (githooks(5)).
+_PROPOSALS = f"""\
+#!{sys.executable}
+import sys
+
+def read():
+    length = int(sys.stdin.buffer.read(4), 16)
+    return sys.stdin.buffer.read(length - 4) if length else b""
+
+def write(*lines):
+    for line in lines:
+        sys.stdout.buffer.write(b"%04x%s" % (len(line) + 4, line))
+    sys.stdout.buffer.write(b"0000")
+    sys.stdout.buffer.flush()
+
+while read():
+    pass
+write(b"version=1")
+old, new, ref = read().split()
+read()
+values = b"option old-oid " + b"1" * 40, b"option new-oid " + b"2" * 40
+write(b"ok " + ref, b"option refname refs/changes/7", *values)
+"""
 
 
 @pytest.fixture
@@ -216,3 +242,16 @@ async def test_an_accepted_push_option_arrives(gateway: Gateway, repository: str
     assert done.returncode == 0, done.stderr
     assert gateway.upstream.refs(_NAME)["refs/heads/claude/x"] == head
     assert kept.read_text() == "1 ci.skip\n"
+
+
+async def test_the_remote_s_longer_report_reaches_the_client(gateway: Gateway, repository: str) -> None:
+    there = gateway.upstream.path(_NAME)
+    native("-C", str(there), "config", "receive.procReceiveRefs", "refs/heads/claude")
+    hook = there / "hooks" / "proc-receive"
+    hook.write_text(_PROPOSALS)
+    hook.chmod(0o755)
+    gateway.commit("second")
+    done = await gateway.git("push", "--porcelain", repository, "HEAD:refs/heads/claude/x")
+    assert done.returncode == 0, done.stderr
+    assert f"HEAD:refs/changes/7\t{'1' * 7}..{'2' * 7}" in done.stdout
+    assert gateway.judge.arrived == [True]
