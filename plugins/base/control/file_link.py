@@ -13,6 +13,7 @@ import logging
 import os
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,14 @@ from typing import Any, Final
 
 from plugins.base.control import SetPolicy
 from plugins.base.control.link import ControlLink, LinkOwner
-from plugins.base.events.spool import Spool
+from plugins.base.events.spool import SEGMENT_BYTES, Spool
 from plugins.base.policy import MAX_BYTES, PolicyError, decode_policy, policy_hash
 from plugins.base.policy.watch import changes
 
 log = logging.getLogger(__name__)
 
 _LARGEST_LOG: Final = 64 * 1024 * 1024  # bytes; then the file gets a name with its time, and stays
+_LOOK_BACK: Final = 2 * SEGMENT_BYTES
 _TRY_AGAIN: Final = 2.0  # seconds until what could not be written is tried again
 _QUIET: Final = frozenset({"allowed", "approved", "info"})
 
@@ -49,10 +51,13 @@ class FileLink(ControlLink):
     def __init__(self, files: Files, spool: Spool, owner: LinkOwner) -> None:
         super().__init__("", spool, owner)
         self._files = files
+        self._there: frozenset[bytes] = frozenset()  # what an earlier process wrote, and its spool still has
 
     async def run(self) -> None:
         """Follow the policy file and keep the records, until cancelled."""
         self._spool.send_again()
+        if self._spool.pending:
+            self._there = await asyncio.to_thread(_written_last, self._files.audit)
         self._appended.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_policy())
@@ -92,18 +97,43 @@ class FileLink(ControlLink):
     def _write_records(self) -> None:
         """Move what the spool has into the audit log. Raises `OSError`; then it is still in the spool."""
         while (batch := self._spool.take()) is not None:
-            _append(self._files.audit, (*batch.events, *batch.outcomes))
+            new = [line for line in (*batch.events, *batch.outcomes) if line not in self._there]
+            _append(self._files.audit, new)
             self._spool.stored(batch)
             for event in batch.events:
-                _tell(json.loads(event))
+                if event not in self._there:
+                    _tell(json.loads(event))
+        self._there = frozenset()
 
 
-def _append(path: Path, lines: tuple[bytes, ...]) -> None:
+def _append(path: Path, lines: Sequence[bytes]) -> None:
+    """Write all the lines, or none. Raises `OSError`."""
+    data = b"".join(line + b"\n" for line in lines)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(b"".join(line + b"\n" for line in lines))
-    if path.stat().st_size > _LARGEST_LOG:
+    try:
+        size = os.fstat(descriptor).st_size
+        if os.write(descriptor, data) != len(data):
+            os.ftruncate(descriptor, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
+    if size + len(data) > _LARGEST_LOG:
         path.rename(path.with_name(f"{path.stem}-{time.time_ns()}{path.suffix}"))
+
+
+def _written_last(path: Path) -> frozenset[bytes]:
+    """The latest lines of the log: more than a spool can still have of what was written."""
+    before = sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"))[-1:]
+    return frozenset(line for each in (*before, path) for line in _tail(each).split(b"\n"))
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOOK_BACK))
+            return file.read()
+    except OSError:
+        return b""
 
 
 def _tell(event: dict[str, Any]) -> None:
