@@ -25,6 +25,7 @@ from plugins.base.policy import Policy
 from plugins.base.refusal import error_text
 from plugins.base.serving.channel import Pairs, ShimAnswer, Slots
 from plugins.base.serving.deadline import Deadline
+from plugins.base.serving.decisions import Decisions
 from plugins.base.serving.enforcement import Enforcement, LockedDown
 from plugins.base.worker.link import Worker
 
@@ -46,7 +47,11 @@ class Services:
     counters: Counters
     slots: Slots
     pairs: Pairs = field(default_factory=Pairs)
+    decisions: Decisions = field(init=False)
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_COMMANDS))
+
+    def __post_init__(self) -> None:
+        self.decisions = Decisions(self.plugin.evaluate)
 
 
 class CommandEnded(Denied):
@@ -81,7 +86,7 @@ class Judge:
         plugin = self._services.plugin
         operation = await plugin.inspect(invocation, self.policy, self._worker.capture)
         self._operation = operation
-        return operation, plugin.evaluate(self.policy, operation)
+        return operation, self._services.decisions.decide(self.policy, operation)
 
     async def settle(self, operation: Operation, decision: Decision) -> Ruling:
         """Record the verdict, after asking the operator where the policy says so. Raises `SpoolError`.
