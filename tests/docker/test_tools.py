@@ -9,15 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.containers.facts import AGENT
+from supervisor.containers.facts import AGENT, image
 from tests.docker.node import NODE, make_node
 from tests.docker.place import Place, Terminal, new_place
+from tests.engine import VERSION
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("tools-in-containers")]
 ROOT = Path(__file__).parents[2]
 CHOICES = f"""
 [npm]
 base = "{NODE}"
+
+[gh]
+base = "{image("git", VERSION)}"
+packages = ["ca-certificates", "gh", "git"]
 
 [make]
 packages = ["make"]
@@ -96,6 +101,7 @@ def test_npm_is_there_at_once_under_its_rules_and_goes(place: Place, agent: Term
 
 
 def test_gh_does_what_needs_no_account(place: Place, agent: Terminal) -> None:
+    """On a base that has most of it already, and was left as a user without rights."""
     place.does("plugin", "add", "gh", GH_TOKEN="canary-of-gh", GITHUB_TOKEN="canary-of-gh")
     says(agent, ended("gh --version"), "gh version", "ended 0")
     says(agent, ended("gh auth token"), "error: Only these may run", "ended 1")
