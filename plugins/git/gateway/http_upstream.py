@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from plugins.base.redact import redact
-from plugins.git.gateway.upstream import Body, UpstreamError
+from plugins.git.gateway.upstream import Body, RemoteRefused, UpstreamError
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -61,14 +61,14 @@ class HttpUpstream:
                     yield response.content.iter_chunked(_CHUNK)
                     return
                 self._follow(response, suffix)
-        raise UpstreamError(f"{self.url} redirects too often.")
+        raise RemoteRefused(f"{self.url} redirects too often.")
 
     @asynccontextmanager
     async def request(self, service: str, body: Body, protocol: str) -> AsyncIterator[AsyncIterator[bytes]]:
         self._go_where_it_moved()
         async with self._open("POST", f"/{service}", protocol, body, service) as response:
             if response.status in _REDIRECTS:
-                raise UpstreamError(f"{self.url} redirects a request that carries data; it is not followed.")
+                raise RemoteRefused(f"{self.url} redirects a request that carries data; it is not followed.")
             self._check(response, f"application/x-{service}-result")
             yield response.content.iter_chunked(_CHUNK)
 
@@ -100,13 +100,13 @@ class HttpUpstream:
             base = target.removesuffix(suffix)
             parts = urlsplit(base)
         except ValueError:
-            raise UpstreamError(f"{self.url} redirects to something that is not a URL.") from None
+            raise RemoteRefused(f"{self.url} redirects to something that is not a URL.") from None
         if base == target or parts.scheme not in ("https", "http") or "@" in parts.netloc:
-            raise UpstreamError(f"{self.url} redirects to something that is not a repository.")
+            raise RemoteRefused(f"{self.url} redirects to something that is not a repository.")
         if urlsplit(self.url).scheme == "https" and parts.scheme != "https":
-            raise UpstreamError(f"{self.url} redirects to a connection without encryption.")
+            raise RemoteRefused(f"{self.url} redirects to a connection without encryption.")
         if not self._allowed(base):
-            raise UpstreamError(
+            raise RemoteRefused(
                 f"{self.url} redirects to {redact(base)}, which the policy's remotes do not allow."
             )
         self.url = base

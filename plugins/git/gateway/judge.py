@@ -134,6 +134,9 @@ class WireJudge:
             push.upstream, push.updates, push.objects, push.parents, self.histories, push.object_format
         )
 
+    def turned_down(self, push: Judged, reason: str) -> None:
+        self._record(push, refuse_all("internal", reason), Verdict.BLOCKED, reason=reason)
+
     def begin(self, push: Judged) -> None:
         self._note = self.desk.forwards.begin(Note(self.command, push.upstream.url, push.updates))
 

@@ -14,8 +14,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -53,9 +52,9 @@ from plugins.git.gateway.history import Histories
 from plugins.git.gateway.judge import WireJudge
 from plugins.git.gateway.push import Judge, Pushes
 from plugins.git.gateway.remotes import AllowedRemotes
-from plugins.git.gateway.server import Server
+from plugins.git.gateway.server import Asked, Server
 from plugins.git.gateway.stream import StreamServer
-from plugins.git.gateway.upstream import Upstream
+from plugins.git.gateway.upstream import RECEIVE_PACK, RemoteRefused, Upstream
 from plugins.git.rules import GitRules
 
 log = logging.getLogger(__name__)
@@ -111,15 +110,18 @@ class GatewayProcess:
 
     def judge(self, command: str) -> Judge:
         self.counters.commands += 1
-        claimed = command if _COMMAND.fullmatch(command) else ""
-        return WireJudge(self, TOOL, claimed, self._histories, self._backups)
+        return WireJudge(self, TOOL, _claimed(command), self._histories, self._backups)
 
-    def record_refusal(self, args: tuple[str, ...], error: Denied) -> None:
-        """Record a remote that may not be used. Raises `SpoolError`: it is refused all the same."""
+    def record_refusal(self, asked: Asked, error: Denied) -> None:
+        """Record what is refused before a judge sees it. Raises `SpoolError`: it is refused all the same."""
         policy = self.policy
-        about = About("", safe_args(args), "", "", policy.hash if policy is not None else "")
+        verb = "push" if asked.service == RECEIVE_PACK else "fetch"
+        url = f"/{asked.rest}" if asked.scheme == "file" else f"{asked.scheme}://{asked.rest}"
+        hash_ = policy.hash if policy is not None else ""
+        about = About(_claimed(asked.command), safe_args((verb, url)), "", "", hash_)
+        rule = "remotes" if isinstance(error, RemoteRefused) else "internal"
         self.counters.blocked += 1
-        self.recorder.refusal(about, Verdict.BLOCKED, error.message, rule="remotes", layer=Layer.WIRE)
+        self.recorder.refusal(about, Verdict.BLOCKED, error.message, rule=rule, layer=Layer.WIRE)
 
     # ------------------------------------------------------------ life
 
@@ -252,24 +254,9 @@ class _Remotes:
         self._process = process
         self._allowed = allowed
         self.judge = process.judge
-
-    def for_fetch(self, scheme: str, rest: str) -> Upstream:
-        with self._recorded("fetch", scheme, rest):
-            return self._allowed.for_fetch(scheme, rest)
-
-    def for_push(self, scheme: str, rest: str) -> Upstream:
-        with self._recorded("push", scheme, rest):
-            return self._allowed.for_push(scheme, rest)
-
-    @contextmanager
-    def _recorded(self, verb: str, scheme: str, rest: str) -> Iterator[None]:
-        """A refused remote is written down before the client is told."""
-        try:
-            yield
-        except Denied as error:
-            url = f"/{rest}" if scheme == "file" else f"{scheme}://{rest}"
-            self._process.record_refusal((verb, url), error)
-            raise
+        self.refused = process.record_refusal
+        self.for_fetch = allowed.for_fetch
+        self.for_push = allowed.for_push
 
     def named(self, url: str) -> Upstream:
         """A remote by the URL that the gateway shows. Raises `Denied` when it is not allowed any more."""
@@ -277,6 +264,11 @@ class _Remotes:
         if separator:
             return self._allowed.for_push(scheme, rest)
         return self._allowed.for_push("file", url.removeprefix("/"))
+
+
+def _claimed(command: str) -> str:
+    """The id of a command, if it can be one."""
+    return command if _COMMAND.fullmatch(command) else ""
 
 
 def _empty(directory: Path) -> None:

@@ -63,6 +63,9 @@ class Judge(Protocol):
     async def settle(self, push: Judged, decision: Decision, remark: Send) -> Settled:
         """Record the decision; ask when it can be approved. `remark` sends a line to the waiting client."""
 
+    def turned_down(self, push: Judged, reason: str) -> None:
+        """Record a push that is refused before it can be judged."""
+
     def begin(self, push: Judged) -> None:
         """Note that it is about to go to the remote. Raises `Denied`: then it must not."""
 
@@ -88,25 +91,22 @@ class Pushes:
         commands = parse_commands(lines, advertisement.object_format)
         if "push-options" in commands.capabilities:
             commands = replace(commands, options=await _push_options(reader))
-        answer = _Answer(send)
+        first = Judged(upstream, commands.updates, commands.options, advertisement.object_format)
+        push = _Push(commands, _Answer(send), judge)
         try:
             async with self.turns.open():
-                await self._take(upstream, commands, reader, answer, judge, advertisement)
+                await self._take(push, first, reader, advertisement)
         except Denied as error:
-            if answer.begun:
+            if push.answer.begun:
                 raise
-            await send(refuse(commands, _whole(commands, error)))
+            await push.turn_down(first, _whole(commands, error))
 
-    async def _take(
-        self, upstream: Upstream, commands: PushCommands, reader: Reader, answer: _Answer, judge: Judge,
-        advertisement: Advertisement,
-    ) -> None:  # fmt: skip
-        if stale := _stale(commands, advertisement):
-            await answer.say(refuse(commands, stale))
+    async def _take(self, push: _Push, first: Judged, reader: Reader, advertisement: Advertisement) -> None:
+        if stale := _stale(push.commands, advertisement):
+            await push.turn_down(first, stale)
             return
-        await _check_symbolic(upstream, commands, advertisement.object_format)
-        first = Judged(upstream, commands.updates, commands.options, advertisement.object_format)
-        await self._judge(_Push(commands, answer, judge), first, reader)
+        await _check_symbolic(first.upstream, push.commands, first.object_format)
+        await self._judge(push, first, reader)
 
     async def _judge(self, push: _Push, first: Judged, reader: Reader) -> None:
         moves = any(not (update.creates or update.deletes) for update in first.updates)
@@ -128,13 +128,14 @@ class Pushes:
             await push.settle(judged, chunks, length)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Push:
     """One push on its way to its end."""
 
     commands: PushCommands
     answer: _Answer
     judge: Judge
+    was_judged: bool = False  # and that was recorded
 
     def is_settled(self, judged: Judged) -> bool:
         """Whether nobody has to be asked: then nothing more is needed for judging."""
@@ -144,11 +145,18 @@ class _Push:
     async def settle(self, judged: Judged, pack: AsyncIterator[bytes], length: int | None) -> None:
         """Judge it, and forward or refuse it."""
         remark = _remarks(self.commands, self.answer.say)
+        self.was_judged = True
         settled = await self.judge.settle(judged, self.judge.decide(judged), remark)
         if settled.allowed:
             await self._forward(judged, pack, length)
         else:
             await self.answer.say(refuse(self.commands, settled.refusal))
+
+    async def turn_down(self, push: Judged, refusal: Refusal) -> None:
+        """Refuse it; what was not judged is written down here."""
+        if not self.was_judged:
+            self.judge.turned_down(push, "; ".join(refusal.remarks))
+        await self.answer.say(refuse(self.commands, refusal))
 
     async def _forward(self, judged: Judged, pack: AsyncIterator[bytes], length: int | None) -> None:
         upstream, judge = judged.upstream, self.judge

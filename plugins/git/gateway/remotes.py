@@ -15,12 +15,11 @@ from typing import Final
 
 import aiohttp
 
-from plugins.base.errors import Denied
 from plugins.base.policy import Policy
 from plugins.base.secrets import Secret
 from plugins.git.gateway.http_upstream import Authorization, HttpUpstream
 from plugins.git.gateway.local_upstream import LocalUpstream
-from plugins.git.gateway.upstream import Upstream
+from plugins.git.gateway.upstream import RemoteRefused, Upstream
 from plugins.git.urls import ORIGIN, GitUrl, covers, host_name, parse_url
 
 _USER: Final = b"x-access-token:"  # what GitHub and its kin expect beside a token
@@ -40,7 +39,7 @@ class AllowedRemotes:
     moved: dict[str, str] = field(default_factory=dict)  # what redirects said, by what was asked for
 
     def for_fetch(self, scheme: str, rest: str) -> Upstream:
-        """The remote to fetch from. Raises `Denied` when policy does not allow it.
+        """The remote to fetch from. Raises `RemoteRefused` when policy does not allow it.
 
         What may be pushed to may be fetched from: a push shows the refs as well.
         """
@@ -53,22 +52,24 @@ class AllowedRemotes:
     def _valid_policy(self) -> Policy:
         policy = self.policy()
         if policy is None:
-            raise Denied("There is no valid policy, so no remote may be used.")
+            raise RemoteRefused("There is no valid policy, so no remote may be used.")
         return policy
 
     def _open(self, scheme: str, rest: str, allowed: tuple[str, ...], rule: str) -> Upstream:
         url = parse_url("/" + rest if scheme == "file" else f"{scheme}://{rest}")
         if url is None:
-            raise Denied("This is not the URL of a repository that can be used.")
+            raise RemoteRefused("This is not the URL of a repository that can be used.")
         if not self._names(allowed, url):
-            raise Denied(
+            raise RemoteRefused(
                 f"{url} is not allowed by the policy ({rule}).",
                 hint=f"Use origin{f' ({self._pinned()})' if self.origin else ''}.",
             )
         if url.scheme == "file":
             return LocalUpstream(self._outside(Path(url.path)), home=self.home)
         if url.scheme == "http" and not self._plain_allowed(url, allowed):
-            raise Denied(f"{url} is not encrypted; name it with http:// under `remotes` to allow that.")
+            raise RemoteRefused(
+                f"{url} is not encrypted; name it with http:// under `remotes` to allow that."
+            )
         # The server may need the suffix that the normal form leaves out.
         suffix = ".git" if rest.endswith(".git") else ""
         return HttpUpstream(
@@ -81,9 +82,9 @@ class AllowedRemotes:
         try:
             inside = self.workspace is not None and path.resolve().is_relative_to(self.workspace.resolve())
         except (OSError, RuntimeError):
-            raise Denied(f"{path} cannot be used as a remote.") from None
+            raise RemoteRefused(f"{path} cannot be used as a remote.") from None
         if inside:
-            raise Denied(
+            raise RemoteRefused(
                 f"{path} lies in the workspace, so it is not served from here.",
                 hint="Use it by its path: git reaches it by itself.",
             )

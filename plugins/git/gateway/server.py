@@ -23,7 +23,7 @@ from plugins.git.gateway.pack_stream import drain, gunzipped, impatient, limited
 from plugins.git.gateway.pktline import Reader, Special, encode
 from plugins.git.gateway.push import Judge, Pushes, advertised
 from plugins.git.gateway.receive_pack import encode_advertisement
-from plugins.git.gateway.upstream import RECEIVE_PACK, SERVICES, UPLOAD_PACK, Body, Upstream
+from plugins.git.gateway.upstream import RECEIVE_PACK, SERVICES, UPLOAD_PACK, Body, RemoteRefused, Upstream
 
 _AGENT: Final = "git/claude-container"
 _PROTOCOL: Final = re.compile(r"version=[0-2](:[\w=.-]{1,64}){0,4}")
@@ -31,6 +31,16 @@ _MAX_FETCH_REQUEST: Final = 64 << 20  # bytes; wants and haves of a very large r
 PATIENCE: Final = 300.0
 _AT_ONCE: Final = 1 << 20  # bytes of a body that wait to be read
 _NO_CACHE: Final = {"Cache-Control": "no-cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asks of the gateway; nothing of it is believed."""
+
+    command: str
+    service: str
+    scheme: str
+    rest: str
 
 
 class Remotes(Protocol):
@@ -42,6 +52,9 @@ class Remotes(Protocol):
     def for_push(self, scheme: str, rest: str) -> Upstream: ...
 
     def judge(self, command: str) -> Judge: ...
+
+    def refused(self, asked: Asked, error: Denied) -> None:
+        """Record what is refused before a judge sees it. Raises `SpoolError`: it is refused all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,7 @@ class Server:
             else:
                 await self._offer_fetch(request, response)
         except ClaudeContainerError as error:
-            await _tell(request, response, error, banner=service)
+            await self._refuse(request, response, error, service, banner=_banner(service))
         return response
 
     async def _offer_push(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -123,7 +136,7 @@ class Server:
             async with upstream.request(UPLOAD_PACK, body, _protocol(request)) as chunks:
                 await _relay(request, response, chunks)
         except ClaudeContainerError as error:
-            await _tell(request, response, error)
+            await self._refuse(request, response, error, UPLOAD_PACK)
         return response
 
     async def _receive_pack(self, request: web.Request) -> web.StreamResponse:
@@ -145,8 +158,40 @@ class Server:
             await drain(request.content.readany)
             await response.write_eof()
         except ClaudeContainerError as error:
-            await _tell(request, response, error)
+            await self._refuse(request, response, error, RECEIVE_PACK)
         return response
+
+    async def _refuse(
+        self, request: web.Request, response: web.StreamResponse, error: ClaudeContainerError, service: str,
+        *, banner: bytes = b"",
+    ) -> None:  # fmt: skip
+        """Write it down, and say why in git's own way: an ERR line, which git shows as `remote error:`."""
+        error = self._recorded(request, error, service)
+        if response.prepared:
+            # Too late for a clean word: the client must not take what it has for all of it.
+            if request.transport is not None:
+                request.transport.abort()
+            return
+        text = f"{error.message} {error.hint}".strip()
+        await response.prepare(request)
+        await response.write(banner + encode(f"ERR {text}".encode()[:60000]))
+        await response.write_eof()
+
+    def _recorded(
+        self, request: web.Request, error: ClaudeContainerError, service: str
+    ) -> ClaudeContainerError:
+        told = request.match_info
+        try:
+            record(self.remotes, Asked(told["command"], service, told["scheme"], told["rest"]), error)
+        except ClaudeContainerError as worse:
+            return worse
+        return error
+
+
+def record(remotes: Remotes, asked: Asked, error: ClaudeContainerError) -> None:
+    """Record a refusal; that a remote fails is none. Raises `SpoolError`."""
+    if isinstance(error, RemoteRefused | ProtocolError):
+        remotes.refused(asked, error)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -157,7 +202,7 @@ def _is_ours(record: logging.LogRecord) -> bool:
 def _target(request: web.Request) -> tuple[str, str]:
     scheme, rest = request.match_info["scheme"], request.match_info["rest"]
     if scheme not in ("https", "http", "file") or printable(rest) != rest or ".." in rest.split("/"):
-        raise Denied("This is not a remote that can be used.")
+        raise RemoteRefused("This is not a remote that can be used.")
     return scheme, rest
 
 
@@ -188,21 +233,6 @@ async def _relay(request: web.Request, response: web.StreamResponse, chunks: Asy
         await response.write(chunk)
     if not response.prepared:
         await response.prepare(request)
-    await response.write_eof()
-
-
-async def _tell(
-    request: web.Request, response: web.StreamResponse, error: ClaudeContainerError, *, banner: str = ""
-) -> None:
-    """Say why in git's own way: an ERR line, which git shows as `remote error:`."""
-    if response.prepared:
-        # Too late for a clean word: the client must not take what it has for all of it.
-        if request.transport is not None:
-            request.transport.abort()
-        return
-    text = f"{error.message} {error.hint}".strip()
-    await response.prepare(request)
-    await response.write((_banner(banner) if banner else b"") + encode(f"ERR {text}".encode()[:60000]))
     await response.write_eof()
 
 

@@ -22,8 +22,8 @@ from plugins.git.gateway.pack_stream import drain, impatient, limited
 from plugins.git.gateway.pktline import Line, Reader, Special, encode
 from plugins.git.gateway.push import Pushes, advertised
 from plugins.git.gateway.receive_pack import encode_advertisement
-from plugins.git.gateway.server import PATIENCE, Remotes
-from plugins.git.gateway.upstream import RECEIVE_PACK, UPLOAD_PACK, Body, Upstream
+from plugins.git.gateway.server import PATIENCE, Asked, Remotes, record
+from plugins.git.gateway.upstream import RECEIVE_PACK, SERVICES, UPLOAD_PACK, Body, RemoteRefused, Upstream
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,15 @@ class StreamServer:
 
     async def _converse(self, client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await self._head(client)
+        try:
+            await self._serve(head, client, writer)
+        except ClaudeContainerError as error:
+            record(self.remotes, Asked(head.command, head.service, head.scheme, head.rest), error)
+            raise
+
+    async def _serve(self, head: Head, client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if head.service not in SERVICES or printable(head.rest) != head.rest:
+            raise RemoteRefused("This is not a remote that can be used.")
 
         async def send(data: bytes) -> None:
             writer.write(data)
@@ -101,8 +110,6 @@ class StreamServer:
         head = Head(*words)
         if not hmac.compare_digest(head.capability.encode(), self.capability.encode()):
             raise Denied("This is not how the gateway is spoken to.")
-        if head.service not in (UPLOAD_PACK, RECEIVE_PACK) or printable(head.rest) != head.rest:
-            raise Denied("This is not a remote that can be used.")
         return head
 
 

@@ -22,6 +22,10 @@ class UpstreamError(Denied):
     """The remote could not be reached, or refused; the message names no secret."""
 
 
+class RemoteRefused(UpstreamError):
+    """A remote that may not be used, whether it was asked for or a redirect leads there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """The body of a request to the remote."""

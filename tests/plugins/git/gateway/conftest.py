@@ -21,7 +21,7 @@ from plugins.git.gateway.local_upstream import LocalUpstream
 from plugins.git.gateway.proofs import Judged
 from plugins.git.gateway.push import Judge, Pushes, Send, Settled
 from plugins.git.gateway.receive_pack import Refusal
-from plugins.git.gateway.server import Server
+from plugins.git.gateway.server import Asked, Server
 from plugins.git.gateway.stream import StreamServer
 from plugins.git.gateway.upstream import Upstream
 from plugins.git.rerouting import Rerouting
@@ -44,6 +44,7 @@ class RecordingJudge:
     """Refuses `main`, deletions and rewrites; records what it was shown."""
 
     seen: list[Judged] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # before they were judged
     arrived: list[bool | None] = field(default_factory=list)
 
     def decide(self, push: Judged) -> Decision:
@@ -62,6 +63,9 @@ class RecordingJudge:
         refs = {reason.ref: reason.message for reason in decision.reasons}
         return Settled(decision.allowed, Refusal(refs, ("refused by policy",) if refs else ()))
 
+    def turned_down(self, push: Judged, reason: str) -> None:
+        self.refused.append(reason)
+
     def begin(self, push: Judged) -> None:
         return
 
@@ -77,6 +81,7 @@ class TestRemotes:
     def __init__(self, session: aiohttp.ClientSession, home: Path, port: int) -> None:
         self._session, self._home, self._port = session, home, port
         self.the_judge = RecordingJudge()
+        self.seen_refused: list[tuple[Asked, str]] = []
 
     def for_fetch(self, scheme: str, rest: str) -> Upstream:
         if scheme == "file":
@@ -91,6 +96,9 @@ class TestRemotes:
         )  # fmt: skip
 
     for_push = for_fetch
+
+    def refused(self, asked: Asked, error: Denied) -> None:
+        self.seen_refused.append((asked, error.message))
 
     def judge(self, command: str) -> Judge:
         return self.the_judge

@@ -41,14 +41,14 @@ class GatewayProcess:
         self.root = root
         self.origin = origin
         self.state = root / "state"
-        self.port, stream = free_port(), free_port()
+        self.port, self.stream_port = free_port(), free_port()
         self.state.mkdir(parents=True, exist_ok=True)
         (self.state / "policy.yaml").write_text(_POLICY % max_pack_bytes)
         config = StartConfig(
             plugin="git-gateway", socket="", control=str(root / "control.sock"), token="",
             workspace="/nonexistent", state=str(self.state), client="", path=os.environ["PATH"],
             origin=origin, gateway=f"http://127.0.0.1:{self.port}/{CAPABILITY}",
-            stream=f"127.0.0.1:{stream}",
+            stream=f"127.0.0.1:{self.stream_port}",
         )  # fmt: skip
         (root / "start.json").write_text(config.model_dump_json())
         self.start()

@@ -222,6 +222,7 @@ async def test_a_remote_that_moved_on_refuses_the_push(gateway: Gateway, reposit
     hook.chmod(0o755)
     done = await gateway.git("push", repository, "HEAD:refs/heads/claude/x")
     assert "(fetch first)" in done.stderr
+    assert "moved on" in gateway.judge.refused[0]
     assert gateway.upstream.refs(_NAME)["refs/heads/claude/x"] == other
 
 
