@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
 
 
 class Layer(StrEnum):
@@ -69,7 +69,13 @@ class RefUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is about to happen. Plugins with rules of their own subclass it with more facts."""
+    """What is about to happen. Plugins with rules of their own subclass it with more facts.
+
+    A subclass may set `REPEATS` when all its facts are hashable and compared: then what is decided of one
+    is remembered for its equals.
+    """
+
+    REPEATS: ClassVar[bool] = False
 
     plugin: str
     layer: Layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 from plugins.base.model import Layer, Operation
 from plugins.git.commandline import GitCommand, parse
@@ -36,6 +36,8 @@ class File:
 @dataclass(frozen=True, slots=True)
 class GitOperation(Operation):
     """A git command with what was looked up for it; in a hook, with what git resolved."""
+
+    REPEATS: ClassVar[bool] = True
 
     commands: tuple[GitCommand, ...] = ()  # all git commands it would run; aliases are resolved
     pushes: tuple[Push, ...] = ()

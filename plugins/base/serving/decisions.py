@@ -40,6 +40,12 @@ class Decisions:
 
 
 def _is_plain(operation: Operation) -> bool:
-    """Whether it is a short command line, with nothing that was looked up for it."""
+    """Whether it is a short command line, with nothing that was looked up for it.
+
+    A subclass must say for itself that equal ones are the same: one that adds facts may not compare them.
+    """
+    kind = type(operation)
+    if kind is not Operation and not kind.__dict__.get("REPEATS", False):
+        return False
     looked_up = operation.layer is not Layer.ARGV or operation.remote or operation.updates
     return not looked_up and sum(map(len, operation.argv)) + len(operation.cwd) <= _SHORT

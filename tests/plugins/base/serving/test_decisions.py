@@ -57,3 +57,19 @@ def test_what_was_looked_up_or_is_long_is_never_remembered() -> None:
     for operation in facts * 2:
         decisions.decide(policy, operation)
     assert len(evaluated.asked) == 6
+
+
+class WithFacts(Operation):
+    """One whose author did not think of comparing."""
+
+    def __init__(self, fact: str) -> None:
+        super().__init__("sh", Layer.ARGV, ("status",), "/w")
+        object.__setattr__(self, "fact", fact)
+
+
+def test_facts_that_are_not_compared_are_not_taken_for_the_same() -> None:
+    evaluated = Evaluated()
+    decisions, policy = Decisions(evaluated), _policy()
+    for fact in ("harmless", "harmful"):
+        decisions.decide(policy, WithFacts(fact))
+    assert len(evaluated.asked) == 2
