@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.escape.site import PROJECT, Done, Site
+from tests.upstream import native
 
 _PATIENCE = 40.0
 _REF = "refs/heads/claude/other"
@@ -54,6 +55,15 @@ def holding(place: Site) -> Iterator[Site]:
         assert time.monotonic() < deadline, done.output
 
 
+def _until(place: Site, count: int, *pushes: Future[Done]) -> list[dict[str, Any]]:
+    """The waiting requests, when so many commands wait for them."""
+    while True:
+        waiting = _waiting(place)
+        if sum(request["count"] for request in waiting) >= count:
+            return waiting
+        assert not any(push.done() for push in pushes), [push.result() for push in pushes if push.done()]
+
+
 def _held(pool: ThreadPoolExecutor, place: Site) -> tuple[Future[Done], str]:
     """A rewrite that waits for the operator, and its request; tried again until the policy is enforced."""
     deadline = time.monotonic() + _PATIENCE
@@ -82,3 +92,28 @@ def test_a_rewrite_is_approved_once_and_undone(holding: Site) -> None:
         _operator(holding, "approvals", "deny", second)
         assert again.result().exit_code != 0
     assert holding.remote.refs(PROJECT) == before
+
+
+def _denied_until_done(place: Site, pushes: list[Future[Done]]) -> list[int]:
+    """Say no to whatever is asked, until all have ended; their exit statuses, lowest first."""
+    while not all(push.done() for push in pushes):
+        for request in _waiting(place):
+            subprocess.run(
+                _command(place, "approvals", "deny", request["id"]), capture_output=True, check=False
+            )
+    return sorted(push.result().exit_code for push in pushes)
+
+
+@pytest.mark.parametrize("other", ["HEAD", "main"])
+def test_of_two_racing_pushes_one_passes_by_one_yes(holding: Site, other: str) -> None:
+    """Whether both push the same commit, and share a request, or each its own."""
+    before = holding.remote.refs(PROJECT)
+    with ThreadPoolExecutor() as pool:
+        first, request = _held(pool, holding)
+        second = pool.submit(holding.contained, f"git push -f origin {other}:claude/other")
+        asked = _until(holding, 2, first, second)
+        assert len(asked) == (1 if other == "HEAD" else 2)
+        _operator(holding, "approvals", "approve", request)
+        assert _denied_until_done(holding, [first, second]) == [0, 1]
+    mine = native("-C", str(holding.workspace), "rev-parse", "HEAD").strip()
+    assert holding.remote.refs(PROJECT) == before | {_REF: mine}
