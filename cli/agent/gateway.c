@@ -66,6 +66,15 @@ static int dial(void)
     return fd;
 }
 
+int await_gateway(void)
+{
+    int fd = dial();
+    if (fd < 0)
+        return FAILED;
+    close(fd);
+    return 0;
+}
+
 /* The last part of the gateway's base URL. */
 static const char *capability(void)
 {

@@ -6,4 +6,7 @@
 /* Connects, says what is wanted, then carries bytes both ways until the gateway is done. An exit status. */
 int connect_to_gateway(const char *service, const char *scheme, const char *rest);
 
+/* `--await-gateway`: waits a few seconds for a gateway that is just being started. An exit status. */
+int await_gateway(void);
+
 #endif

@@ -27,7 +27,7 @@ static const char usage[] =
     "Called under another name, it is the tool of that name. In place of a path, SOCKET may be a tool's\n"
     "name. Sockets are looked for in $PLUGIN_SOCKET_DIR, else in /run/plugins.\n"
     "Within a command that a plugin runs: --hook NAME ARG..., --run PROGRAM ARG...,\n"
-    "--connect SERVICE SCHEME REPOSITORY\n";
+    "--connect SERVICE SCHEME REPOSITORY, --await-gateway\n";
 
 /* So that no descriptor that we open takes the place of a standard one which the caller had closed. */
 static void fill_standard_descriptors(void)
@@ -115,6 +115,8 @@ static int serve(int count, char *const *args)
         return count > 1 ? run_for_agent(args + 1) : misused();
     if (strcmp(first, "--connect") == 0)
         return count == 4 ? connect_to_gateway(args[1], args[2], args[3]) : misused();
+    if (strcmp(first, "--await-gateway") == 0)
+        return count == 1 ? await_gateway() : misused();
     if (strcmp(first, "--health") == 0)
         return count == 2 ? ask(plugin_at(args[1]), "health") : misused();
     if (strcmp(first, "--capabilities") == 0)

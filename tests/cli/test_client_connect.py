@@ -44,3 +44,14 @@ def test_a_gateway_that_is_just_being_started_is_waited_for(agent: Agent, door: 
         connection.sendall(b"hello")
     end = end_of(process)
     assert (end.status, end.stdout) == (0, b"hello")
+
+
+def test_git_s_own_helper_can_wait_for_it_too(agent: Agent, door: socket.socket) -> None:
+    process = agent.start("plugin-client", "--await-gateway", env=environment(agent, door))
+    while state_of(process.pid) not in "SZ":
+        pass
+    door.listen()
+    connection, _ = door.accept()
+    with connection:
+        assert connection.recv(1) == b""
+    assert end_of(process).status == 0

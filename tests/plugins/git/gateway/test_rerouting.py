@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from tests.plugins.git.gateway.conftest import Gateway
@@ -69,6 +75,31 @@ async def test_a_clone_brings_the_history(gateway: Gateway, remote: str) -> None
             native("-C", str(gateway.workspace.parent / "clone"), "remote", "get-url", "origin").strip()
             == remote
         )
+
+
+async def test_an_http_remote_waits_for_a_gateway_that_is_just_being_started(gateway: Gateway) -> None:
+    gateway.upstream.create(_NAME)
+    with socket.socket() as door:  # nobody listens there yet
+        door.bind(("127.0.0.1", 0))
+        stream = f"127.0.0.1:{door.getsockname()[1]}"
+        gateway.rerouting = replace(gateway.rerouting, stream=stream)
+        asking = asyncio.create_task(gateway.git("ls-remote", gateway.upstream.url(_NAME), rerouted=True))
+        while not _waits(stream):
+            assert not asking.done()
+            await asyncio.sleep(0.01)
+        door.listen()
+        done = await asking
+    assert done.returncode == 0, done.stderr
+
+
+def _waits(stream: str) -> bool:
+    """Whether a process asks for the gateway at this address."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            asks = b"--await-gateway" in (process / "cmdline").read_bytes()
+            if asks and stream.encode() in (process / "environ").read_bytes():
+                return True
+    return False
 
 
 async def test_an_up_to_date_push_says_so(gateway: Gateway, remote: str) -> None:
