@@ -125,8 +125,12 @@ def give_images(engine: Engine, home: Home, *tools: str) -> None:
 
 def main() -> int:
     """Make everything that tests ask for."""
+    from tests.docker.node import make_node  # which needs the base of this module
+
     url = connect().url
     why = _made(url, ("git", AGENT))
+    if not why:
+        make_node()
     print(why or "The images are there.")
     return 1 if why else 0
 
