@@ -64,7 +64,7 @@ class Command:
         self._request = request
         self._caller = caller
         self._side = side
-        self._received = time.perf_counter()
+        self._received = time.monotonic()
         policy = services.enforcement.policy
         self._about = About(
             new_id(),

@@ -55,7 +55,10 @@ class Worker:
             self._commands.end_all()
 
     def _step(self) -> bool:
-        wait = self._commands.overdue(time.monotonic())
+        now = time.monotonic()
+        for message in self._commands.starts(now):
+            self._wire.send(message)
+        wait = self._commands.overdue(now)
         ready = {descriptor for descriptor, _ in self._poll.poll(None if wait is None else wait * 1000 + 1)}
         if self._woken in ready:
             ready.discard(self._woken)
@@ -88,7 +91,7 @@ class Worker:
             self._commands.kill(request["kill"], time.monotonic())
         return None
 
-    def _run(self, received: Received) -> dict[str, Any]:
+    def _run(self, received: Received) -> dict[str, Any] | None:
         started = time.monotonic()
         identifier = received.message["run"]
         try:
@@ -96,7 +99,7 @@ class Worker:
         except Refused as refused:
             return {"refused": identifier, "kind": refused.kind, "message": str(refused)}
         self._commands.add(identifier, pid, started)
-        return {"started": identifier, "pid": pid}
+        return None
 
 
 def main(descriptor: int) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 GRACE: Final = 2.0  # seconds from SIGTERM to SIGKILL
+# Seconds until a start is told. Most commands end before: one message for both, and nobody in their way.
+TELL_AFTER: Final = 0.02
 _END_WITHIN: Final = 3.0  # seconds for all descendants together, at the end
 
 
@@ -31,10 +33,20 @@ class Commands:
     children: int | None  # our own children, as the kernel lists them
     by_id: dict[int, Command] = field(default_factory=dict)
     by_pid: dict[int, Command] = field(default_factory=dict)
+    untold: dict[int, Command] = field(default_factory=dict)  # by id, oldest first
 
     def add(self, identifier: int, pid: int, started: float) -> None:
         command = Command(identifier, pid, started)
-        self.by_id[identifier] = self.by_pid[pid] = command
+        self.by_id[identifier] = self.by_pid[pid] = self.untold[identifier] = command
+
+    def starts(self, now: float) -> Iterator[dict[str, Any]]:
+        """What the server is to hear of commands that started some time ago."""
+        while self.untold and self._due(now) <= 0:
+            command = self.untold.pop(next(iter(self.untold)))
+            yield {"started": command.id, "pid": command.pid, "at": command.started}
+
+    def _due(self, now: float) -> float:
+        return next(iter(self.untold.values())).started + TELL_AFTER - now
 
     def signal(self, identifier: int, signum: int) -> None:
         if (command := self.by_id.get(identifier)) is not None:
@@ -49,8 +61,8 @@ class Commands:
             _signal_group(command.pid, signal.SIGCONT)
 
     def overdue(self, now: float) -> float | None:
-        """Kill what had its grace; returns the seconds until the next must go."""
-        waits = []
+        """Kill what had its grace; returns the seconds until there is something to kill or to tell."""
+        waits = [max(0.0, self._due(now))] if self.untold else []
         for command in self.by_id.values():
             if command.kill_at is None:
                 continue
@@ -73,6 +85,7 @@ class Commands:
             _, status = os.waitpid(dead, 0)
             if command is not None:
                 del self.by_id[command.id]
+                self.untold.pop(command.id, None)
                 yield _ended(command, status)
 
     def end_all(self) -> None:
@@ -110,6 +123,8 @@ def _ended(command: Command, status: int) -> dict[str, Any]:
         "exit_code": 128 - code if code < 0 else code,
         "signal": signum,
         "ms": milliseconds,
+        "pid": command.pid,
+        "at": command.started,
     }
 
 

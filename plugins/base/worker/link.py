@@ -164,10 +164,12 @@ class Worker:
 
     def _receive(self, message: dict[str, Any]) -> None:
         if "started" in message:
-            self._running[message["started"]].has_started(message["pid"])
+            self._running[message["started"]].has_started(message["pid"], message["at"])
         elif "ended" in message:
             exit_ = Exit(message["exit_code"], message["signal"], message["ms"])
-            self._running.pop(message["ended"]).has_ended(exit_)
+            ended = self._running.pop(message["ended"])
+            ended.has_started(message["pid"], message["at"])
+            ended.has_ended(exit_)
         elif "refused" in message:
             refusal = _REFUSALS[message["kind"]](message["message"])
             self._running.pop(message["refused"]).has_ended(None, refusal)
@@ -212,8 +214,9 @@ class Worker:
         if not self._ready.done():
             self._ready.set_result({"failed": "the worker ended at once.", "hint": "See the plugin's log."})
         running, self._running = self._running, {}
+        if running:
+            _end_session(self._process.pid)
         for command in running.values():
-            _end_group(command.pid, self._process.pid)
             command.has_ended(None, None if command.pid else _gone())
 
 
@@ -240,8 +243,9 @@ def _launch(link: int, log: int | None) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def _end_group(group: int, session: int) -> None:
-    """End what a lost worker left. Its session shows that the number is not somebody else's by now."""
-    with suppress(ProcessLookupError, PermissionError):
-        if group and os.getsid(group) == session:
-            os.killpg(group, signal.SIGKILL)
+def _end_session(session: int) -> None:
+    """End what a lost worker left: all processes of its session, whose number nobody else has meanwhile."""
+    for name in os.listdir("/proc"):  # noqa: PTH208 -- names alone
+        with suppress(ProcessLookupError, PermissionError):
+            if name.isdigit() and os.getsid(int(name)) == session:
+                os.killpg(os.getpgid(int(name)), signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -37,7 +36,7 @@ class Running:
     def __init__(self, identifier: int, post: Post) -> None:
         self.id = identifier
         self.pid = 0  # until it started
-        self.started_at = 0.0  # on time.perf_counter
+        self.started_at = 0.0  # on time.monotonic
         self.refusal: Denied | None = None  # why it could not be started
         self.ended = False
         self._exit: Exit | None = None  # None although it ended: the worker was lost
@@ -58,7 +57,7 @@ class Running:
         self._post({"kill": self.id})
 
     async def start(self) -> None:
-        """Wait until it started. Raises `Denied` when it could not be."""
+        """Wait until it is known to have started. Raises `Denied` when it could not be."""
         if not (self.pid or self.ended):
             await _another(self._for_start)
         if self.refusal is not None:
@@ -80,9 +79,8 @@ class Running:
 
     # ------------------------------------------------------------ for who hears of it
 
-    def has_started(self, pid: int) -> None:
-        self.pid = pid
-        self.started_at = time.perf_counter()
+    def has_started(self, pid: int, at: float) -> None:
+        self.pid, self.started_at = pid, at
         _tell(self._for_start)
 
     def has_ended(self, how: Exit | None, refusal: Denied | None = None) -> None:

@@ -9,8 +9,10 @@ directory, of the three streams and perhaps of the channel; `{"signal": n, "to":
 for commands that have ended already.
 
 Worker to server, first `{"ready": {...}}` or `{"failed": why, "hint": what to do}`, then
-`{"started": id, "pid": n}` or `{"refused": id, "kind": "missing" | "denied" | "worker", "message": why}`; and
-`{"ended": id, "exit_code": n, "signal": n | null, "ms": duration}`.
+`{"refused": id, "kind": "missing" | "denied" | "worker", "message": why}` or, of a command that does not end
+at once, `{"started": id, "pid": n, "at": time}`; and
+`{"ended": id, "exit_code": n, "signal": n | null, "ms": duration, "pid": n, "at": time of the start}`.
+Times are those of `time.monotonic`: one clock for both.
 """
 
 from __future__ import annotations
