@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MOST_OF_COMMAND: Final = 32  # conversations of one command at a time
 MOST_OF_ALL: Final = 256
+# Seconds in which a command just starts. What can wait does, for it would take a processor from the command.
+SETTLED: Final = 0.003
 _REQUEST_WITHIN: Final = 10.0  # seconds
 _ANSWER_WITHIN: Final = 10.0
 _KIND: Final = (socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -81,7 +83,7 @@ class Pairs:
     def take(self) -> tuple[socket.socket, int]:
         """Our end, and the descriptor of the command's."""
         (ours, theirs), self._ready = self._ready or _pair(), None
-        asyncio.get_running_loop().call_soon(self._prepare)
+        asyncio.get_running_loop().call_later(SETTLED, self._prepare)
         return socket.socket(*_KIND, 0, fileno=ours), theirs
 
     def _prepare(self) -> None:
@@ -107,12 +109,16 @@ class Channel:
         self._descriptor = self._ours.fileno()  # the loop is quicker with numbers than with sockets
         self._conversations: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._opening: asyncio.TimerHandle | None = None
 
     def handed_over(self) -> None:
-        """The command's end is on its way to it: from now on it may speak.
+        """The command's end is on its way to it: it may speak, and is heard once it is `SETTLED`.
 
         Our copy of it stays open: that the command is gone is told otherwise, and nobody is woken for it.
         """
+        self._opening = self._loop.call_later(SETTLED, self._open)
+
+    def _open(self) -> None:
         self._loop.add_reader(self._descriptor, self._readable)
 
     async def close(self) -> None:
@@ -120,6 +126,8 @@ class Channel:
         if self._closed:
             return
         self._closed = True
+        if self._opening is not None:
+            self._opening.cancel()
         self._loop.call_soon(self._shut)
         if self._conversations:
             for conversation in self._conversations:

@@ -19,7 +19,7 @@ from plugins.base.errors import ProtocolError
 from plugins.base.refusal import error_text
 from plugins.base.serving import protocol
 from plugins.base.serving.caller import BufferedCaller, Caller, DescriptorCaller
-from plugins.base.serving.channel import RunCall, close_all
+from plugins.base.serving.channel import SETTLED, RunCall, close_all
 from plugins.base.serving.command import NOT_JUDGED, Command
 from plugins.base.serving.connection import Connection, Frame
 from plugins.base.serving.judging import Services
@@ -117,10 +117,11 @@ class Session:
 
     async def _execute(self, request: ExecRequest, caller: Caller) -> None:
         self._command = command = Command(self._services, request, caller, self, self._peer)
-        self._loop.call_soon(self._listen)  # once the command is on its way
+        listening = self._loop.call_later(SETTLED, self._listen)
         try:
             await self._send(await command.run())
         finally:
+            listening.cancel()
             self._command = None
             self._connection.close()
 
