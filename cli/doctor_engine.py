@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.facts import AGENT
@@ -12,6 +13,9 @@ from supervisor.home import Home
 
 if TYPE_CHECKING:
     from supervisor.containers.engine import Engine
+    from supervisor.containers.engine_facts import Fact
+
+_PATIENCE: Final = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,20 @@ def look(home: Home, *, needed: bool) -> Iterator[Found]:
 
 
 def _of_engine(found: Engine) -> Iterator[Found]:
+    for fact in _facts(found):
+        yield Found("Engine", fact.text, fact.fix)
+
+
+def _facts(found: Engine) -> Iterator[Fact]:
     from supervisor.containers.engine_facts import facts
+    from supervisor.containers.podman_facts import INFO, has_init, podman_facts
 
     with found.translated():
-        info = found.api.info()
-    for fact in facts(info, podman=found.podman):
-        yield Found("Engine", fact.text, fact.fix)
+        if not found.podman:
+            return facts(found.api.info(), uid=os.getuid())
+        answer = found.api.get(f"{found.api.base_url}{INFO}", timeout=_PATIENCE)
+        answer.raise_for_status()
+    return podman_facts(answer.json(), owner=found.owner, uid=os.getuid(), init=has_init())
 
 
 def _images(home: Home, found: Engine, *, needed: bool) -> Iterator[Found]:

@@ -98,7 +98,9 @@ class ContainerCalls:
         return {**made, **self.dialect.more_host_options()}
 
     def _endpoints(self, at: Attachment) -> Any:
-        settings = self.api.create_endpoint_config(ipv4_address=at.address or None)
+        settings = self.api.create_endpoint_config(
+            ipv4_address=at.address or None, mac_address=self.dialect.hardware_address(at) or None
+        )
         return self.api.create_networking_config({at.network.name: settings})
 
     def start(self, identity: str) -> None:

@@ -6,16 +6,18 @@ by `supervisor.containers.engine_facts`. Pure, but for the limits of this proces
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import resource
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from supervisor.containers.facts import Container, Network, seccomp_file, seccomp_profile
+from supervisor.containers.facts import Attachment, Container, Network, seccomp_file, seccomp_profile
 
 _NO_LOGS: Final = {"Type": "none"}
 _LOGS: Final = {"Type": "json-file", "Config": {"max-size": "4m", "max-file": "2"}}
+_OURS: Final = b"\x02\x42"  # not a manufacturer's; as Docker has it
 _PROCESSES: Final = 32768
 _UNIFIED: Final = Path("/sys/fs/cgroup/cgroup.controllers")  # cgroup v2, which users may have a part of
 _OWNER: Final = re.compile(r",mode=\d+,uid=\d+,gid=\d+")
@@ -66,6 +68,10 @@ class Dialect:
         """Options of the bridge driver."""
         return network.options
 
+    def hardware_address(self, at: Attachment) -> str:
+        """What the network knows it by; "" where the engine makes it of the address, always the same."""
+        return ""
+
     def _seccomp(self) -> str:
         return seccomp_profile()
 
@@ -92,6 +98,11 @@ class PodmanDialect(Dialect):
 
     def network_options(self, network: Network) -> dict[str, str] | None:
         return None  # it refuses those that it does not know
+
+    def hardware_address(self, at: Attachment) -> str:
+        """It makes a new one each time; who knew the one before would talk to nobody for a minute."""
+        packed = ipaddress.IPv4Address(at.address).packed if at.address else b""
+        return ":".join(f"{byte:02x}" for byte in (*_OURS, *packed)) if packed else ""
 
     def _seccomp(self) -> str:
         return str(seccomp_file())  # which it reads itself

@@ -40,6 +40,7 @@ _NEWEST: Final = (1, 51)  # that we know to work; engines speak older versions, 
 _SERVER: Final = re.compile(r"(?P<name>\w+)/(?P<version>\S+)")  # as in "Docker/20.10.24+dfsg1 (linux)"
 _PODMAN: Final = "libpod"
 _STATE_WORDS: Final = "container state improper"  # Podman's; Docker answers 409
+_NO_INIT: Final = "container-init binary not found"
 _TAKEN_WORDS: Final = ("overlap", "already in use", "already used", "already exists", "already allocated")
 
 
@@ -212,6 +213,11 @@ def _refusal(error: APIError) -> EngineError:
         )
     if "no such image" in lower or (status == 404 and "image" in lower):
         return NotThere(f"An image is missing: {said}.", hint="Build it: claude-container build")
+    if _NO_INIT in lower:
+        return EngineError(
+            "Podman lacks catatonit, the first process of an agent's container.",
+            hint="Install it (Debian: apt install catatonit).",
+        )
     if status == 404:
         return NotThere(f"The container engine does not have it: {said}.")
     if _STATE_WORDS in lower:
@@ -233,7 +239,10 @@ def _away(error: BaseException, url: str) -> EngineAway:
 
 
 _START: Final = "Start it (for Docker: systemctl start docker)."
-_GROUP: Final = "Become a member of its group (for Docker: sudo usermod -aG docker $USER, then log in again)."
+_GROUP: Final = (
+    "Become a member of its group (for Docker: sudo usermod -aG docker $USER, then log in again), or start a "
+    "Podman of your own: systemctl --user start podman.socket"
+)
 _Kinds = type[BaseException] | tuple[type[BaseException], ...]
 _KINDS: Final[tuple[tuple[_Kinds, str, str], ...]] = (
     (PermissionError, "The container engine{at} does not let you use it: permission denied.", _GROUP),

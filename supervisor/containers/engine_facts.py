@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,20 +15,20 @@ class Fact:
     fix: str = ""
 
 
-def facts(untrusted_info: Mapping[str, Any], *, podman: bool, uid: int | None = None) -> Iterator[Fact]:
-    """What holds the containers of this engine, and what does not."""
-    options = " ".join(map(str, untrusted_info.get("SecurityOptions") or ()))
-    yield from _confinement(options)
+def facts(untrusted_info: Mapping[str, Any], *, uid: int) -> Iterator[Fact]:
+    """What holds the containers of this engine, and what does not; for Podman, see `podman_facts` instead."""
+    options = security_options(untrusted_info)
+    yield from confinement(options)
     yield from _limits(untrusted_info)
-    yield from _users(options, os.getuid() if uid is None else uid)
-    if podman:
-        yield Fact(
-            "Podman gives the host an address on internal networks: what listens there on all addresses is "
-            "within reach of a plugin's server (its worker's sandbox still forbids it)"
-        )
+    yield from _users(options)
+    yield from operator(uid)
 
 
-def _confinement(options: str) -> Iterator[Fact]:
+def security_options(untrusted_info: Mapping[str, Any]) -> str:
+    return " ".join(map(str, untrusted_info.get("SecurityOptions") or ()))
+
+
+def confinement(options: str) -> Iterator[Fact]:
     if "seccomp" not in options:
         yield Fact(
             "it filters no system calls", "Use an engine, and a kernel, with seccomp: containers ask for it."
@@ -51,13 +50,19 @@ def _limits(info: Mapping[str, Any]) -> Iterator[Fact]:
         )
 
 
-def _users(options: str, uid: int) -> Iterator[Fact]:
+def operator(uid: int) -> Iterator[Fact]:
+    if uid == 0:
+        yield Fact("you are root, and so are the processes in containers, though without capabilities")
+
+
+def _users(options: str) -> Iterator[Fact]:
     if "rootless" in options:
-        yield Fact("rootless: even its root is an ordinary user of this machine")
+        yield Fact(
+            "rootless: you are another user in its containers, who cannot use your home and workspace",
+            "Use rootless Podman, which keeps users as they are, or --runtime process.",
+        )
     elif "userns" in options:
         yield Fact(
             "it maps users (userns-remap): containers cannot use a home and a workspace that are yours",
             "Take userns-remap out of the engine's configuration, or use --runtime process.",
         )
-    if uid == 0:
-        yield Fact("you are root, and so are the processes in containers, though without capabilities")

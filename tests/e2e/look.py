@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,8 @@ _ORDINARY: Final = frozenset((
     "tty", "urandom", "zero",
 ))  # fmt: skip
 _OUT_OF_REACH: Final = frozenset(("Permission denied", "No such file or directory"))
+_INIT: Final = ("/sbin/docker-init", "/run/podman-init", "/dev/init")  # Docker's, and Podman's by version
+_NAME: Final = re.compile(r"\([\w-]+\)")  # of the user: Podman gives one to each
 # The token is never in the script: it is put together from two halves.
 LOOK: Final = f"""#!/bin/bash
 exec 2>&1 </dev/null
@@ -81,7 +84,7 @@ def seen(output: str) -> Seen:
 
 def assert_powerless(found: Seen, uid: int) -> None:
     """What is promised of every container, and of all code in it."""
-    assert found["id"] == [f"uid={uid} gid={uid} groups={uid}"]
+    assert [_NAME.sub("", line) for line in found["id"]] == [f"uid={uid} gid={uid} groups={uid}"]
     assert found["engine"] == []
     assert found["token"] == []
     assert TOKEN not in found.text
@@ -111,7 +114,7 @@ def assert_of_an_agent(found: Seen, uid: int, *running: str) -> None:
     assert_hardened(found)
     assert found["writable"] == ["/workspace", "/tmp"]
     assert found["sockets"] == ["/run/plugins/git.sock"]
-    assert set(found["processes"]) <= {"/sbin/docker-init", "sleep", "bash", *running}
+    assert set(found["processes"]) <= {*_INIT, "sleep", "bash", *running}
     assert {"/opt/claude-container/cli ro,relatime", "/run/plugins ro,relatime"} <= set(found["mounts"])
     assert [line for line in found["reach"] if line.endswith(" HTTP/1.0 404 Not Found")] == []
 
