@@ -17,6 +17,7 @@ from plugins.base.plugin import Command, HookCall, Invocation, Plugin, Runner
 from plugins.base.rules import ToolRules
 from plugins.git import access, addresses, details, environment, hook_facts, places, rules
 from plugins.git import refusal as native
+from plugins.git.checks.commands import LARGE_FILES
 from plugins.git.commandline import GitCommand, Globals, parse
 from plugins.git.commandline.aliases import expand, nested
 from plugins.git.commandline.push import Repository, names_to_look_up, read_push
@@ -163,6 +164,8 @@ class GitPlugin(Plugin):
         self, operation: GitOperation, command: GitCommand, look: Lookup
     ) -> GitOperation:
         if command.name in self._programs:
+            if command.name == LARGE_FILES:  # its subcommands are known
+                return operation
             return replace(
                 operation, problem=f"git-{command.name} is a program of its own, not a part of git"
             )

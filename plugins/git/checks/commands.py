@@ -46,6 +46,12 @@ _READS = (
 )
 _WRITES = ("add", "replace-all", "unset", "unset-all")
 _SECTIONS = ("rename-section", "remove-section")
+LARGE_FILES = "lfs"  # the one program of another's making that is known: see git-lfs(1)
+_LFS_LOCAL = frozenset({
+    "--version", "checkout", "clean", "env", "filter-process", "fsck", "ls-files", "merge-driver",
+    "pointer", "post-checkout", "post-commit", "post-merge", "pre-push", "smudge", "status", "track",
+    "untrack", "version",
+})  # fmt: skip
 # Talk to the server of large files.
 _LFS_REMOTE = frozenset({"clone", "fetch", "lock", "locks", "pull", "push", "unlock"})
 
@@ -110,10 +116,15 @@ def past_the_rules(policy: Policy, _rules: GitRules, operation: GitOperation) ->
 def large_files(policy: Policy, _rules: GitRules, operation: GitOperation) -> Iterator[Reason]:
     """Git LFS has a server of its own: it would fail there, after a while and in words of its own."""
     for command in operation.commands:
-        if command.name == "lfs" and command.arguments and command.arguments[0] in _LFS_REMOTE:
+        if command.name != LARGE_FILES or not command.arguments or command.arguments[0] in _LFS_LOCAL:
+            continue
+        name = printable(command.arguments[0])
+        if name not in _LFS_REMOTE:
+            yield policy.reason("internal", f"`git lfs {name}` is none of those that are known to work here.")
+        else:
             yield policy.reason(
                 "internal",
-                f"`git lfs {command.arguments[0]}` talks to a server that is not reached from here.",
+                f"`git lfs {name}` talks to a server that is not reached from here.",
                 "Pointers are checked out as they are; let somebody fetch or push the files from outside.",
             )
 

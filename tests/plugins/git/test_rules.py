@@ -45,6 +45,8 @@ BLOCKED = [
     ("push origin my-feature", {"allowed_branch_patterns"}),
     ("lfs pull", {"internal"}),
     ("lfs fetch origin", {"internal"}),
+    ("lfs install", {"internal"}),
+    ("lfs status", set()),
     ("-C . push --force", {"allow_force_push", "blocked_branches"}),
     ("-c alias.p=push p", {"blocked_branches"}),
     ("-c alias.p=push p --force origin claude/x", {"allow_force_push"}),
