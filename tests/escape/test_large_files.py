@@ -1,4 +1,4 @@
-"""A repository with a real git-lfs: pointers come and go, and what cannot be brought to its server is told."""
+"""A repository with a real git-lfs: pointers come and go; what cannot be brought to its server is told."""
 
 from __future__ import annotations
 
