@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from supervisor.containers.facts import instance_of
+from supervisor.containers.facts import instance_of, labels
 from supervisor.home import Home
 
 _DONE: Final = b"done"
@@ -68,11 +68,14 @@ def _removed(home: Home, name: str) -> bool:
     from supervisor.containers import engine
     from supervisor.containers.agent import AgentContainer
     from supervisor.containers.calls import ContainerCalls
+    from supervisor.containers.networks import ContainerNetworks
 
     found = engine.connect()
     try:
         calls = ContainerCalls(found.api, found.translated, found.dialect, instance_of(home))
-        return AgentContainer(calls, name).remove()
+        removed = AgentContainer(calls, name).remove()
+        ContainerNetworks(found.api, found.translated, found.dialect, labels(home)).remove_outer()
+        return removed
     finally:
         found.close()
 

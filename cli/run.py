@@ -50,8 +50,11 @@ def run(home: Home, command: tuple[str, ...]) -> int:
     with opened_images(home) as (engine, images):
         build_missing(images, [AGENT])
         wanted = of_agent(home, Path(state.workspace), own_user(), images.version, command, _place(state))
-        _prepare(home, engine)
-        return _run(home, engine, replace(wanted, working_directory=_directory(state)), environment)
+        networks = _prepare(home, engine)
+        try:
+            return _run(home, engine, replace(wanted, working_directory=_directory(state)), environment)
+        finally:
+            networks.remove_outer()
 
 
 def environment_of(ours: Mapping[str, str], *, needs_key: bool) -> dict[str, str]:
@@ -77,10 +80,12 @@ def _directory(state: Status) -> str:
         return _place(state)
 
 
-def _prepare(home: Home, engine: Engine) -> None:
+def _prepare(home: Home, engine: Engine) -> ContainerNetworks:
     instance = instance_of(home)
     remove_left_over(ContainerCalls(engine.api, engine.translated, engine.dialect, instance))
-    ContainerNetworks(engine.api, engine.translated, engine.dialect, labels(home)).outer()
+    networks = ContainerNetworks(engine.api, engine.translated, engine.dialect, labels(home))
+    networks.outer()
+    return networks
 
 
 def _run(home: Home, engine: Engine, wanted: Container, environment: Mapping[str, str]) -> int:

@@ -61,6 +61,14 @@ class ContainerNetworks:
             with suppress(EngineError), self.translated():  # in use: by the agent's container
                 self.api.remove_network(each["Id"])
 
+    def remove_outer(self) -> None:
+        """Remove the way out, unless there is a container of ours that may want it."""
+        ours = {"label": f"{LABEL_INSTANCE}={self.instance}"}
+        wanted = outer_network(self.instance)
+        with suppress(EngineError), self.translated():
+            if not self.api.containers(all=True, filters=ours) and self._find(wanted) is not None:
+                self.api.remove_network(wanted.name)
+
     def _find(self, wanted: Network) -> Network | None:
         try:
             with self.translated():

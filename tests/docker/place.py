@@ -95,6 +95,11 @@ class Place:
         found = self.engine.api.containers(all=True, filters={"label": labels})
         return [each["Names"][0].lstrip("/") for each in found]
 
+    def networks(self) -> list[str]:
+        """The networks of this home, by name."""
+        ours = {"label": f"{LABEL_INSTANCE}={instance_of(self.home)}"}
+        return [each["Name"] for each in self.engine.api.networks(filters=ours)]
+
     def tag(self, tool: str) -> str:
         return f"claude-container/{tool}:{image_version(self.home)}"
 

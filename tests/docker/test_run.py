@@ -138,9 +138,14 @@ def test_signals_are_passed_on(place: Place) -> None:
 # ---------------------------------------------------------------- nothing stays
 
 
-def test_a_container_goes_with_its_command(place: Place) -> None:
-    place.agent("true")
-    assert place.agents_containers() == []
+def test_a_container_goes_with_its_command_and_its_network_with_the_last_one(place: Place) -> None:
+    with place.begin("run", "--", "sh", "-c", "echo ready; read line", stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        place.agent("true")
+        assert (len(place.agents_containers()), len(place.networks())) == (1, 1)
+        process.communicate(b"\n", timeout=60)
+    assert (place.agents_containers(), place.networks()) == ([], [])
 
 
 def test_a_container_goes_when_its_command_is_killed(place: Place) -> None:
@@ -150,6 +155,7 @@ def test_a_container_goes_when_its_command_is_killed(place: Place) -> None:
         assert len(place.agents_containers()) == 1
         process.kill()
     until(lambda: not place.agents_containers(), "the container of a killed command is gone")
+    until(lambda: not place.networks(), "the network, too")
 
 
 def test_a_container_goes_with_its_terminal(place: Place) -> None:
