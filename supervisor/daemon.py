@@ -19,16 +19,18 @@ from pathlib import Path
 from plugins.base.errors import ClaudeContainerError
 from supervisor import fleet, lock
 from supervisor.api.client import Client, NotRunning
+from supervisor.health import unhealthy
 from supervisor.home import Home
 from supervisor.runtimes import leftovers
 from supervisor.runtimes.choice import AS_ASKED, Chosen
-from supervisor.status import PluginStatus, Status
+from supervisor.status import Status
 from supervisor.supervisor import Supervisor
 from supervisor.workspace import checked
 
 log = logging.getLogger(__name__)
 
 _READY, _HEALTHY, _ENDING, _LEAVING = 30.0, 20.0, 60.0, 2.0  # seconds
+_FOR_EACH = 1.5  # seconds more for each plugin: they share the processors
 _LOG_BYTES = 4 * 1024 * 1024
 PROCESSES = Chosen("process", AS_ASKED)
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -117,7 +119,8 @@ async def _settled(home: Home) -> Status:
     try:
         status = await client.status()
         with suppress(TimeoutError):  # the status tells which ones are not there yet
-            async with asyncio.timeout(_HEALTHY), aclosing(client.notifications()) as notifications:
+            patience = _HEALTHY + _FOR_EACH * len(status.plugins)
+            async with asyncio.timeout(patience), aclosing(client.notifications()) as notifications:
                 async for news in notifications:
                     if news.topic == "status":
                         status = Status.model_validate(news.data)
@@ -129,22 +132,10 @@ async def _settled(home: Home) -> Status:
 
 
 def _check_health(status: Status) -> None:
-    problems = {plugin.name: problem for plugin in status.plugins if (problem := _problem(plugin))}
-    if problems:
+    if problem := unhealthy(status.plugins):
         raise ClaudeContainerError(
-            "; ".join(problems.values()),
-            hint=f"The supervisor (pid {status.pid}) runs on. See: claude-container status",
+            problem, hint=f"The supervisor (pid {status.pid}) runs on. See: claude-container status"
         )
-
-
-def _problem(plugin: PluginStatus) -> str:
-    """Why the plugin cannot be used, unless the operator wants it so."""
-    if plugin.wanted and plugin.state != "running":
-        return f"{plugin.name} is not healthy ({plugin.state}): {plugin.reason or 'it does not get ready'}"
-    if plugin.wanted and plugin.policy.state == "missing":
-        first = plugin.policy.problems[0] if plugin.policy.problems else "there is none"
-        return f"{plugin.name} refuses everything until it has a valid policy: {first}"
-    return ""
 
 
 # ---------------------------------------------------------------- stopping
