@@ -20,7 +20,8 @@ _LEADING: Final = frozenset(
 )  # a delta on one of those before it is one of them too
 _MOST_BYTES: Final = 8 << 20  # of a pack that are looked at
 _MOST_INFLATED: Final = 32 << 20
-_PIECE: Final = 1 << 16
+_MOST_OBJECTS: Final = 20_000  # of a few bytes each there could be very many
+_PIECE: Final = 1 << 12
 _LONGEST_HEAD: Final = 20  # bytes of an object's header: more than any size or offset needs
 
 
@@ -41,7 +42,7 @@ class LeadingCommits:
         """The leading commits and tags as a pack; empty when there is none."""
         count, end = 0, 0
         try:
-            for _ in range(await self._count()):
+            for _ in range(min(await self._count(), _MOST_OBJECTS)):
                 await self._pass_head()
                 await self._pass_content()
                 count, end = count + 1, self._position

@@ -6,12 +6,13 @@ old value, and then the rest of the pack need not be kept here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from plugins.base.model import RefUpdate
-from plugins.git.gateway.ancestry import walk_back
+from plugins.git.gateway.ancestry import Walk, walk_back
 from plugins.git.gateway.history import Histories
 from plugins.git.gateway.leading import LeadingCommits
 from plugins.git.gateway.repository import GitFailed, Parents, Repository
@@ -51,8 +52,13 @@ class Proofs:
             parents = await self.objects.commits()
         except GitFailed:
             return None
-        updates = [_known(update, parents) for update in push.updates]
-        return None if None in updates else replace(push, updates=tuple(filter(None, updates)))
+        walks = await _walks(push.updates, parents)
+        if not all(walk.found for walk in walks.values()):
+            return None
+        updates = [
+            replace(update, fast_forward=True) if update in walks else update for update in push.updates
+        ]
+        return replace(push, updates=tuple(updates))
 
     async def complete(self, push: Judged, pack: AsyncIterator[bytes] | None) -> tuple[Judged, Path | None]:
         """Take the pack in, and prove for each moved ref what can be proven. Returns the pack's file too."""
@@ -61,13 +67,14 @@ class Proofs:
             else await self.objects.index_pack(pack, max_bytes=self.max_pack_bytes())
         )  # fmt: skip
         parents = await self.objects.commits()
-        updates = [await self._proven(push, update, parents) for update in push.updates]
+        walks = await _walks(push.updates, parents)
+        updates = [
+            await self._proven(push, update, walks[update]) if update in walks else update
+            for update in push.updates
+        ]
         return replace(push, updates=tuple(updates), objects=self.objects, parents=parents), kept
 
-    async def _proven(self, push: Judged, update: RefUpdate, parents: Parents) -> RefUpdate:
-        if update.creates or update.deletes:
-            return update
-        walk = walk_back(update.new, update.old, parents)
+    async def _proven(self, push: Judged, update: RefUpdate, walk: Walk) -> RefUpdate:
         found = walk.found or (
             bool(walk.frontier)
             and await self.histories.descends(push.upstream, update.old, walk.frontier, push.object_format)
@@ -75,12 +82,12 @@ class Proofs:
         return replace(update, fast_forward=found)
 
 
-def _known(update: RefUpdate, parents: Parents) -> RefUpdate | None:
-    """The update with its proof, when these commits are one."""
-    if update.creates or update.deletes:
-        return update
-    found = walk_back(update.new, update.old, parents).found
-    return replace(update, fast_forward=True) if found else None
+async def _walks(updates: Sequence[RefUpdate], parents: Parents) -> dict[RefUpdate, Walk]:
+    """How far back these commits lead, for each moved ref; others are served meanwhile."""
+    moved = [update for update in updates if not (update.creates or update.deletes)]
+    return await asyncio.to_thread(
+        lambda: {update: walk_back(update.new, update.old, parents) for update in moved}
+    )
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

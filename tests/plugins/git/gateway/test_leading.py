@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plugins.git.gateway import leading
 from plugins.git.gateway.leading import LeadingCommits
 from plugins.git.gateway.repository import GitFailed, Repository
 from tests.escape import packs
@@ -24,9 +25,9 @@ async def _pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
 
 
 async def _look(data: bytes, size: int = 1 << 16) -> tuple[bytes, bytes]:
-    leading = LeadingCommits(_pieces(data, size))
-    found = await leading.pack("sha1")
-    return found, b"".join([chunk async for chunk in leading.everything()])
+    look = LeadingCommits(_pieces(data, size))
+    found = await look.pack("sha1")
+    return found, b"".join([chunk async for chunk in look.everything()])
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 16])
@@ -66,6 +67,12 @@ async def test_what_is_no_commit_is_none_and_stays_as_it_is(data: bytes) -> None
 async def test_what_inflates_without_end_is_not_followed() -> None:
     bomb = packs.pack(packs.entry(packs.COMMIT, bytes(40 << 20)))
     assert await _look(bomb) == (b"", bomb)
+
+
+async def test_of_very_many_objects_some_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leading, "_MOST_OBJECTS", 2)
+    whole = packs.pack(_FIRST, _SECOND, _FIRST, _BLOB)
+    assert await _look(whole) == (packs.pack(_FIRST, _SECOND), whole)
 
 
 @pytest.mark.parametrize("object_format", ["sha1", "sha256"])
