@@ -71,14 +71,14 @@ class Pipe:
             self._read()
         return bytes(self._data)
 
-    def started(self) -> None:
-        """The command has its end: ours of it is closed."""
+    def handed_over(self) -> None:
+        """The command's end is on its way to it: ours of that is closed."""
         if self.theirs >= 0:
             os.close(self.theirs)
             self.theirs = -1
 
     def close(self) -> None:
-        self.started()
+        self.handed_over()
         self._loop.remove_reader(self._ours)
         os.close(self._ours)
 
@@ -93,7 +93,7 @@ async def capture(
     longest: float = LONGEST,
     most_output: int = MOST_OUTPUT,
 ) -> Captured:
-    """Run the command to its end. Raises what `Worker.run` raises, and `WorkerError` past a limit."""
+    """Run it to its end. Raises what `Worker.begin` and `Running.wait` raise; `WorkerError` past a limit."""
     budget = Budget(most_output)
     with ExitStack() as stack:
         source = _source(stdin)
@@ -101,12 +101,12 @@ async def capture(
         out, err = Pipe(budget), Pipe(budget)
         stack.callback(out.close)
         stack.callback(err.close)
-        running = await worker.run(
+        running = worker.begin(
             argv, cwd=cwd, environment=environment or {}, fds=(source, out.theirs, err.theirs)
         )
-        out.started()
-        err.started()
-        budget.spent = running.kill
+        budget.spent = running.kill  # before anything is read
+        out.handed_over()
+        err.handed_over()
         ended = await _end(running, argv[0], longest)
         stdout, stderr = out.rest(), err.rest()
     if budget.exceeded:
