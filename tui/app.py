@@ -7,7 +7,7 @@ import gc
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from textual import work
 from textual.app import App
@@ -74,6 +74,11 @@ class DeskApp(App[None]):
         gc.enable()
         gc.freeze()
         self.run_worker(self.feed.run(), name="feed", group="feed")
+
+    def exit(self, *args: Any, **kwargs: Any) -> None:
+        """As `App.exit`; what still works in the background finds no screen to show it on any more."""
+        self.workers.cancel_all()
+        super().exit(*args, **kwargs)
 
     @property
     def front(self) -> DeskScreen:

@@ -77,6 +77,7 @@ async def open_desk(
         await driver.until(lambda: app.feed.desk.link != "connecting", "the backend's state")
         await pilot.pause()
         yield driver
+        app.exit()
 
 
 @asynccontextmanager
@@ -85,3 +86,4 @@ async def open_live_desk(backend: LiveBackend) -> AsyncIterator[Driver]:
     app = DeskApp(backend)
     async with app.run_test() as pilot:
         yield Driver(app, pilot, FakeBackend())
+        app.exit()

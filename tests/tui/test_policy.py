@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 from textual.widgets import TextArea
 
 from supervisor.status import PolicyStatus
 from tests.tui.desk import Driver, open_desk
-from tests.tui.fake import POLICY, hash_of, plugin, status
+from tests.tui.fake import POLICY, FakeBackend, hash_of, plugin, status
 
 
 async def open_policy(desk: Driver) -> None:
@@ -175,3 +178,22 @@ async def test_says_what_an_edit_would_have_decided_differently() -> None:
         editor.load_text(editor.text.replace("[]", "[wrong]"))
         await desk.press("ctrl+t")
         await desk.sees("What it would decide is not known: Unknown key.")
+
+
+async def test_quitting_ends_what_works_in_the_background() -> None:
+    """Its screen is taken apart while it works: what it has to show then would have no place."""
+    backend, checking, over = FakeBackend(), threading.Event(), threading.Event()
+
+    def check(*_: object) -> tuple[()]:
+        checking.set()
+        over.wait(20)
+        return ()
+
+    backend.check_policy = check  # type: ignore[assignment, method-assign]
+    async with open_desk(backend) as desk:
+        await desk.press("4")
+        await asyncio.to_thread(checking.wait, 20)
+        (worker,) = [worker for worker in desk.app.workers if worker.group == "check"]
+        desk.app.exit()
+        over.set()
+        assert worker.is_cancelled
