@@ -102,11 +102,11 @@ class Podman:
             (here / "etc" / name).write_text(f"{self.uid}:{_FIRST_SUBORDINATE}:65536\n")
         subprocess.run(["chown", "-R", f"{self.uid}:{self.uid}", str(here)], check=True)
 
-    def load(self, *images: str) -> None:
-        """Take images over from the Docker engine. Raises `Unusable`."""
-        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saving:
+    def load(self, archive: Path) -> None:
+        """Take over the images that Docker saved there. Raises `Unusable`."""
+        with archive.open("rb") as saved:
             loaded = subprocess.run(
-                self._command("load", "-q"), stdin=saving.stdout, capture_output=True, text=True, check=False,
+                self._command("load", "-q"), stdin=saved, capture_output=True, text=True, check=False,
                 cwd=self.directory,
             )  # fmt: skip
         if loaded.returncode:
@@ -175,8 +175,11 @@ def _backend(uid: int) -> str:
 
 
 @contextmanager
-def podman_or_skip(uid: int, *images: str) -> Iterator[Engine]:
-    """A service that runs as this user and has these images; where it does not work, the test is skipped."""
+def podman_or_skip(uid: int, image: str, archive: Path) -> Iterator[Engine]:
+    """A service that runs as this user and has the archive's images, of which `image` is one.
+
+    Where it does not work, the test is skipped.
+    """
     needed = ["podman", "runc", "catatonit", *(["newuidmap", "slirp4netns"] if uid else [])]
     missing = [name for name in needed if not shutil.which(name)]
     if os.geteuid() != 0 or missing:
@@ -185,8 +188,8 @@ def podman_or_skip(uid: int, *images: str) -> Iterator[Engine]:
     try:
         try:
             podman.prepare()
-            podman.load(*images)
-            podman.try_a_container(images[0])
+            podman.load(archive)
+            podman.try_a_container(image)
         except Unusable as why:
             pytest.skip(f"Podman as user {uid} does not work here: {str(why).strip()[-500:]}")
         with podman.serving() as engine:

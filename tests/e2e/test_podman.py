@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from supervisor.containers.facts import AGENT, LABEL_INSTANCE, image, instance_of
+from supervisor.containers.engine import Engine
+from supervisor.containers.facts import LABEL_INSTANCE, instance_of
 from tests.docker.test_run import test_a_terminal_is_a_terminal
+from tests.e2e import test_docker
 from tests.e2e.ground import UID
 from tests.e2e.test_docker import (
     Installed,
@@ -17,10 +19,8 @@ from tests.e2e.test_docker import (
     test_the_agent_has_its_work_and_the_plugins_sockets,
     test_the_gateways_container_has_no_workspace,
     test_the_plugins_container_has_the_workspace_and_its_gateway,
-    test_what_is_killed_comes_back_and_no_record_is_lost_or_doubled,
 )
-from tests.engine import PATIENCE, VERSION, engine_or_skip, images_or_skip
-from tests.podman import podman_or_skip
+from tests.engine import PATIENCE, engine_or_skip
 
 pytestmark = [pytest.mark.timeout(PATIENCE), pytest.mark.xdist_group("podman")]
 __all__ = [
@@ -30,17 +30,13 @@ __all__ = [
     "test_the_agent_has_its_work_and_the_plugins_sockets",
     "test_the_gateways_container_has_no_workspace",
     "test_the_plugins_container_has_the_workspace_and_its_gateway",
-    "test_what_is_killed_comes_back_and_no_record_is_lost_or_doubled",
 ]
 
 
-@pytest.fixture(scope="module", params=["rootful", "rootless"])
-def site(request: pytest.FixtureRequest) -> Iterator[Installed]:
+@pytest.fixture(scope="module")
+def site(podman: Engine) -> Iterator[Installed]:
     docker = engine_or_skip()
-    images_or_skip(docker, "git", AGENT)
-    tags = [image(tool, VERSION) for tool in ("git", AGENT)]
-    user = 0 if request.param == "rootful" else UID
-    with podman_or_skip(user, *tags) as podman, installed(podman, beside=docker) as site:
+    with installed(podman, beside=docker) as site:
         site.start_agent()
         yield site
     docker.close()
@@ -50,6 +46,10 @@ def site(request: pytest.FixtureRequest) -> Iterator[Installed]:
 def place(site: Installed) -> Installed:
     """By the name that tests of `run` know it by."""
     return site
+
+
+def test_a_killed_gateway_comes_back_where_its_plugin_looks_for_it(site: Installed) -> None:
+    test_docker.test_what_is_killed_comes_back_and_no_record_is_lost_or_doubled(site, "git-gateway")
 
 
 def test_files_are_the_operators_whoever_makes_them(site: Installed) -> None:
