@@ -61,7 +61,7 @@ ATTACKS = (
            "git -c gpg.program=true tag -s -m x s 2>/dev/null; git -c gpg.program=$PLANT tag -s -m x t"),
     Attack("interactive.diffFilter",
            "echo x >>file; echo q >q; TERM=xterm python3 -c \"import pty; pty.spawn(['sh', '-c', "
-           "'git -c interactive.diffFilter=$DEAF add -p <q'])\""),
+           "'git -c interactive.diffFilter=$DEAF add -p <q'])\"", tries=5),
     Attack("merge driver",
            _CONFLICT + _attributes("merge=x") + "git -c merge.x.driver=$PLANT merge a"),
     Attack("mergetool", _CONFLICT + "git merge -q a; git -c mergetool.x.cmd=$PLANT mergetool -y -t x"),
