@@ -29,7 +29,7 @@ demo: $(STAMP) $(CLIENT) ## open cc-tui on a scratch project with a busy agent
 	@$(BIN)/cc-tui --demo
 
 test: $(STAMP) $(CLIENT) ## run every test that can run here
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
