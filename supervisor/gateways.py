@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,8 @@ from supervisor.state_db import StateDb
 SUFFIX: Final = "-gateway"
 _KEY: Final = "gateway:"
 _HOST: Final = "127.0.0.1"
+_NEVER_OUTGOING: Final = range(10_000, 32_768)  # ports below those that Linux gives to connections by itself
+_TRIES: Final = 100
 
 
 def is_gateway(name: str) -> bool:
@@ -72,10 +74,19 @@ def _kept(text: str | None) -> Doors | None:
 
 def _new() -> Doors:
     with closing(socket.socket()) as first, closing(socket.socket()) as second:
-        for each in (first, second):
-            each.bind((_HOST, 0))
-        ports = [each.getsockname()[1] for each in (first, second)]
+        ports = [_bind(each) for each in (first, second)]
     return Doors(f"http://{_HOST}:{ports[0]}/{secrets.token_urlsafe(32)}", f"{_HOST}:{ports[1]}")
+
+
+def _bind(sock: socket.socket) -> int:
+    """Take a free port that no outgoing connection is given before the gateway listens there."""
+    for _ in range(_TRIES):
+        with suppress(OSError):
+            sock.bind((_HOST, secrets.choice(_NEVER_OUTGOING)))
+            break
+    else:
+        sock.bind((_HOST, 0))
+    return int(sock.getsockname()[1])
 
 
 def _free(chosen: Doors) -> bool:

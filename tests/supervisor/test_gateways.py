@@ -1,0 +1,42 @@
+"""Where a gateway listens: the same as last time, and where nobody else comes to by chance."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from supervisor.gateways import Doors, doors
+from supervisor.state_db import StateDb
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[StateDb]:
+    with closing(StateDb(tmp_path / "state.db").open()) as db:
+        yield db
+
+
+def _ports(chosen: Doors) -> tuple[int, int]:
+    return int(chosen.gateway.split("/")[2].rpartition(":")[2]), int(chosen.stream.rpartition(":")[2])
+
+
+def test_outgoing_connections_are_not_given_its_ports(db: StateDb) -> None:
+    first, second = _ports(doors("git", db, running=False))
+    outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert first != second
+    assert max(first, second) < outgoing
+
+
+def test_it_stays_where_it_is_until_another_listens_there(db: StateDb) -> None:
+    chosen = doors("git", db, running=False)
+    assert doors("git", db, running=False) == chosen
+    with closing(socket.create_server(("127.0.0.1", _ports(chosen)[1]))):
+        assert doors("git", db, running=True) == chosen
+        assert doors("git", db, running=False) != chosen
+
+
+def test_a_tool_without_a_gateway_has_none(db: StateDb) -> None:
+    assert doors("npm", db, running=False) == Doors()
