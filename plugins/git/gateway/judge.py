@@ -135,7 +135,7 @@ class WireJudge:
         )
 
     def turned_down(self, push: Judged, reason: str) -> None:
-        self._record(push, refuse_all("internal", reason), Verdict.BLOCKED, reason=reason)
+        self._record(push, refuse_all("internal", reason), Verdict.BLOCKED)
 
     def begin(self, push: Judged) -> None:
         self._note = self.desk.forwards.begin(Note(self.command, push.upstream.url, push.updates))

@@ -259,6 +259,15 @@ async def test_a_lockdown_while_a_push_waits_outweighs_the_yes(
     assert any("Out for lunch." in remark for remark in settled.refusal.remarks)
 
 
+def test_what_is_refused_before_it_is_judged_is_written_down_once(
+    judge: WireJudge, desk: Desk, tmp_path: Path
+) -> None:
+    judge.turned_down(_push(tmp_path, RefUpdate("refs/heads/claude/x", _A, _B)), "The remote has moved on.")
+    batch = desk.spool.take()
+    assert batch is not None
+    assert [json.loads(event)["reason"] for event in batch.events] == ["The remote has moved on."]
+
+
 async def _unsaid(_: bytes) -> None:
     pass
 
