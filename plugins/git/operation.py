@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from plugins.base.model import Layer, Operation
+from plugins.base.model import Operation
 from plugins.git.commandline import GitCommand, parse
 from plugins.git.commandline.push import Push, Repository, read_push
-
-_SHORT: Final = 2000  # characters of a command line that is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +59,6 @@ class GitOperation(Operation):
     def push_only(self) -> bool:
         """Whether it is one push and nothing else: then the pre-push hook sees all of it."""
         return self.script is None and [command.name for command in self.commands] == ["push"]
-
-
-def as_typed(
-    tool: str, argv: tuple[str, ...], cwd: str, outside: str, pinned_url: str, pinned_path: str, gateway: bool
-) -> GitOperation:
-    """A command line in its place, with nothing looked up. Agents repeat themselves: short ones are kept."""
-    short = sum(map(len, argv)) + len(cwd) + len(outside) <= _SHORT
-    make = _kept if short else _make
-    return make(tool, argv, cwd, outside, pinned_url, pinned_path, gateway)
-
-
-def _make(
-    tool: str, argv: tuple[str, ...], cwd: str, outside: str, pinned_url: str, pinned_path: str, gateway: bool
-) -> GitOperation:
-    command = parse(argv)
-    return GitOperation(
-        tool, Layer.ARGV, argv, cwd, commands=(command,), runs=command, outside=outside,
-        pinned_url=pinned_url, pinned_path=pinned_path, gateway=gateway,
-    )  # fmt: skip
-
-
-_kept = lru_cache(maxsize=256)(_make)
 
 
 def from_argv(operation: Operation) -> GitOperation:

@@ -31,7 +31,7 @@ from plugins.git.commandline.subcommands import (
     REMOTE_USERS,
 )
 from plugins.git.lookup import Lookup
-from plugins.git.operation import Contact, GitOperation, as_typed
+from plugins.git.operation import Contact, GitOperation
 from plugins.git.own_hooks import OwnHooks, own_hooks
 from plugins.git.private import HOOKS, PrivateFiles
 from plugins.git.remotes import Remotes
@@ -107,9 +107,10 @@ class GitPlugin(Plugin):
         command = parse(invocation.argv)
         workspaces = self.config.workspaces
         outside = places.outside((command,), invocation.environment, invocation.cwd, workspaces)
-        operation = as_typed(
-            self.tool, invocation.argv, invocation.cwd, outside,
-            self._pinned_url, self._pinned_path, bool(self.config.gateway),
+        operation = GitOperation(
+            self.tool, Layer.ARGV, invocation.argv, invocation.cwd, outside=outside,
+            commands=(command,), runs=command, pinned_url=self._pinned_url, pinned_path=self._pinned_path,
+            gateway=bool(self.config.gateway),
         )  # fmt: skip
         if outside or command.problem or command.globals.exec_path is not None or not command.name:
             return operation
