@@ -95,25 +95,6 @@ class Worker:
 
     # ------------------------------------------------------------ commands
 
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: str,
-        environment: Mapping[str, str],
-        fds: tuple[int, int, int],
-        channel: int | None = None,
-        umask: int | None = None,
-    ) -> Running:
-        """Start a command, and wait until it has started. Raises what `begin` and `Running.start` raise."""
-        running = self.begin(argv, cwd=cwd, environment=environment, fds=fds, channel=channel, umask=umask)
-        try:
-            await running.start()
-        except asyncio.CancelledError:
-            running.kill()
-            raise
-        return running
-
     def begin(
         self,
         argv: Sequence[str],

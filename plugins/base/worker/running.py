@@ -41,8 +41,7 @@ class Running:
         self.ended = False
         self._exit: Exit | None = None  # None although it ended: the worker was lost
         self._post = post
-        self._for_start: list[asyncio.Future[None]] = []
-        self._for_end: list[asyncio.Future[None]] = []
+        self._waiters: list[asyncio.Future[None]] = []  # one for each, so that who gives up leaves the others
 
     # ------------------------------------------------------------ for who wanted it
 
@@ -56,13 +55,6 @@ class Running:
         """End the process group: SIGTERM, and SIGKILL to what is left after 2 s."""
         self._post({"kill": self.id})
 
-    async def start(self) -> None:
-        """Wait until it is known to have started. Raises `Denied` when it could not be."""
-        if not (self.pid or self.ended):
-            await _another(self._for_start)
-        if self.refusal is not None:
-            raise self.refusal
-
     async def wait(self) -> Exit:
         """Wait for the end. Raises `WorkerLost`, and `Denied` when it could not be started."""
         await self.over()
@@ -75,30 +67,18 @@ class Running:
     async def over(self) -> None:
         """Wait until there is nothing more to wait for."""
         if not self.ended:
-            await _another(self._for_end)
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
 
     # ------------------------------------------------------------ for who hears of it
 
     def has_started(self, pid: int, at: float) -> None:
         self.pid, self.started_at = pid, at
-        _tell(self._for_start)
 
     def has_ended(self, how: Exit | None, refusal: Denied | None = None) -> None:
         """It ended; without an `Exit` because the worker was lost, or because it was never started."""
         self._exit, self.refusal, self.ended = how, refusal, True
-        _tell(self._for_start)
-        _tell(self._for_end)
-
-
-def _another(waiters: list[asyncio.Future[None]]) -> asyncio.Future[None]:
-    """A future for one more who waits. Each has his own: who gives up leaves the others waiting."""
-    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    waiters.append(waiter)
-    return waiter
-
-
-def _tell(waiters: list[asyncio.Future[None]]) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
-    waiters.clear()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -21,7 +21,16 @@ import pytest
 from plugins.base.errors import WorkerError
 from plugins.base.sandbox import available_isolation
 from plugins.base.sandbox.calls import JUDGED, REFUSED
-from tests.plugins.base.workers import GIT, PATH, Bench, Place, a_place, a_worker, needs_whole_sandbox
+from tests.plugins.base.workers import (
+    GIT,
+    PATH,
+    Bench,
+    Place,
+    a_place,
+    a_worker,
+    needs_whole_sandbox,
+    started,
+)
 
 PROBE: Final = Path(__file__).with_name("planted_probe.py")
 ATTEMPTS: Final = {
@@ -177,7 +186,8 @@ except PermissionError:
     ours, theirs = socket.socketpair()
     with ours, theirs, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as given:
         socket.send_fds(ours, [b"x"], [given.fileno()])
-        running = await bench.worker.run(
+        running = await started(
+            bench.worker,
             ("python3", "-c", receive),
             cwd=str(bench.place.workspace),
             environment={},
@@ -191,7 +201,9 @@ async def test_descriptors_of_the_caller_work_wherever_they_lead(bench: Bench) -
     secret, log = bench.place.outside / "secret", bench.place.outside / "log"
     with secret.open("rb") as source, log.open("wb") as sink:
         fds = (source.fileno(), sink.fileno(), sink.fileno())
-        running = await bench.worker.run(("cat",), cwd=str(bench.place.workspace), environment={}, fds=fds)
+        running = await started(
+            bench.worker, ("cat",), cwd=str(bench.place.workspace), environment={}, fds=fds
+        )
         assert (await running.wait()).exit_code == 0
     assert log.read_text() == "secret"
 

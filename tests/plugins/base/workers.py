@@ -8,10 +8,11 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,20 @@ async def a_worker(spec: SandboxSpec) -> AsyncIterator[Worker]:
         await worker.lost()
 
 
+async def started(worker: Worker, argv: Sequence[str], **how: Any) -> Running:
+    """Begin a command, and wait until it is known to have started. Raises why it could not be."""
+    running = worker.begin(argv, **how)
+    try:
+        while not (running.pid or running.ended):  # noqa: ASYNC110 -- nobody else needs to be told
+            await asyncio.sleep(0.001)
+    except asyncio.CancelledError:
+        running.kill()
+        raise
+    if running.refusal is not None:
+        raise running.refusal
+    return running
+
+
 @dataclass
 class Bench:
     """A worker and its place, with short words for what tests do all the time."""
@@ -95,7 +110,8 @@ class Bench:
         """Start a command with nothing to read and nowhere to write."""
         null = os.open(os.devnull, os.O_RDWR)
         try:
-            return await self.worker.run(
+            return await started(
+                self.worker,
                 argv,
                 cwd=str(cwd or self.place.workspace),
                 environment=GIT,
@@ -136,7 +152,8 @@ async def talking(bench: Bench, line: Line, script: str) -> Running:
     """Start a script whose standard output is the line."""
     null = os.open(os.devnull, os.O_RDWR)
     try:
-        running = await bench.worker.run(
+        running = await started(
+            bench.worker,
             ("sh", "-c", script),
             cwd=str(bench.place.workspace),
             environment=GIT,

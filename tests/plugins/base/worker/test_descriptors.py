@@ -15,6 +15,7 @@ from tests.plugins.base.workers import (
     Line,
     Place,
     a_worker,
+    started,
     stop,
 )
 
@@ -39,7 +40,8 @@ async def test_a_channel_is_inherited_at_the_number_that_is_told(bench: Bench) -
     tell = f"{OPEN_DESCRIPTORS}\n{send}"
     with Line() as line, ours:
         with theirs:
-            running = await bench.worker.run(
+            running = await started(
+            bench.worker,
                 ("python3", "-c", tell), cwd=str(bench.place.workspace), environment={},
                 fds=(theirs.fileno(), line.theirs, line.theirs), channel=theirs.fileno(),
             )  # fmt: skip
@@ -78,7 +80,8 @@ async def test_a_caller_that_is_gone_before_its_turn_sends_nobody_else_s_descrip
     tasks = [asyncio.create_task(bench.sh("true", *[long] * 9)) for _ in range(4)]
     secret, told = os.pipe2(os.O_CLOEXEC)
     late = asyncio.create_task(
-        bench.worker.run(
+        started(
+            bench.worker,
             ("sh", "-c", "echo leak"),
             cwd=str(bench.place.workspace),
             environment={},

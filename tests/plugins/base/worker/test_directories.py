@@ -9,6 +9,7 @@ from plugins.base.errors import Denied
 from tests.plugins.base.workers import (
     Bench,
     Line,
+    started,
     talking,
 )
 
@@ -62,7 +63,7 @@ async def test_a_directory_deleted_after_it_was_opened_is_denied(
     null = really_open(os.devnull, os.O_RDWR)
     monkeypatch.setattr(os, "open", open_and_delete)
     with pytest.raises(Denied, match="deleted"):
-        await bench.worker.run(("true",), cwd=str(doomed), environment={}, fds=(null, null, null))
+        await started(bench.worker, ("true",), cwd=str(doomed), environment={}, fds=(null, null, null))
     os.close(null)
 
 
@@ -82,8 +83,8 @@ async def test_a_directory_replaced_after_it_was_opened_is_the_one_that_was_judg
 
     monkeypatch.setattr(os, "open", open_and_replace)
     null = really_open(os.devnull, os.O_RDWR)
-    running = await bench.worker.run(
-        ("touch", "here"), cwd=str(judged), environment={}, fds=(null, null, null)
+    running = await started(
+        bench.worker, ("touch", "here"), cwd=str(judged), environment={}, fds=(null, null, null)
     )
     os.close(null)
     assert (await running.wait()).exit_code == 0

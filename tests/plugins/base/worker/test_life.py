@@ -85,7 +85,9 @@ import asyncio, sys
 from plugins.base.worker.link import SandboxSpec, Worker
 async def main(workspace, private):
     worker = await Worker.start(SandboxSpec(workspace, private, "/usr/bin:/bin"))
-    await worker.run(("sleep", "60"), cwd=workspace, environment={}, fds=(0, 1, 2))
+    running = worker.begin(("sleep", "60"), cwd=workspace, environment={}, fds=(0, 1, 2))
+    while not running.pid:
+        await asyncio.sleep(0.001)
     print(worker.pid, flush=True)
     await worker.lost()
 asyncio.run(main(*sys.argv[1:]))
@@ -100,7 +102,7 @@ async def main(workspace, private):
     while os.dup(0) < CHANNEL - 2:  # the next two are the link's
         pass
     worker = await Worker.start(SandboxSpec(workspace, private, "/usr/bin:/bin"))
-    running = await worker.run(("true",), cwd=workspace, environment={}, fds=(0, 1, 2))
+    running = worker.begin(("true",), cwd=workspace, environment={}, fds=(0, 1, 2))
     print((await running.wait()).exit_code)
     await worker.close()
 asyncio.run(main(*sys.argv[1:]))

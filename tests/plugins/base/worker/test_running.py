@@ -10,6 +10,7 @@ from plugins.base.errors import Denied, ToolMissing
 from plugins.base.worker.wire import CHANNEL_VARIABLE
 from tests.plugins.base.workers import (
     Bench,
+    started,
 )
 
 
@@ -138,11 +139,11 @@ async def test_an_unconnected_unix_socket_is_no_standard_stream(bench: Bench) ->
             socket.socket(socket.AF_UNIX, kind) as sock,
             pytest.raises(Denied, match="not a connected stream"),
         ):
-            await bench.worker.run(("true",), cwd=where, environment={}, fds=(sock.fileno(),) * 3)
+            await started(bench.worker, ("true",), cwd=where, environment={}, fds=(sock.fileno(),) * 3)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        running = await bench.worker.run(
-            ("echo", "hi"), cwd=where, environment={}, fds=(theirs.fileno(),) * 3
+        running = await started(
+            bench.worker, ("echo", "hi"), cwd=where, environment={}, fds=(theirs.fileno(),) * 3
         )
         await running.wait()
         assert ours.recv(10) == b"hi\n"
