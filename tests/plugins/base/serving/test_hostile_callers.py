@@ -92,7 +92,7 @@ async def test_a_slow_request_is_dropped_in_time(monkeypatch: pytest.MonkeyPatch
 async def test_a_wrong_number_of_descriptors_is_an_error_and_none_stays_open(count: int) -> None:
     async with plugin_for("sh") as box:
         await box.call("-c", ":")
-        before = _open_descriptors()
+        before = await _descriptors_at_rest()
         reader, writer = os.pipe()
         caller = await box.connect()
         await caller.send(box.exec_body("-c", ":", stdio="fds"), [writer] * count)
@@ -101,7 +101,7 @@ async def test_a_wrong_number_of_descriptors_is_an_error_and_none_stays_open(cou
         assert os.read(reader, 1) == b""  # the plugin closed all of its copies
         os.close(reader)
         caller.close()
-        assert _open_descriptors() == before
+        assert await _descriptors_at_rest() == before
 
 
 async def test_descriptors_that_nobody_asked_for_are_closed() -> None:
@@ -250,7 +250,7 @@ async def test_descriptors_do_not_pile_up() -> None:
     async with plugin_for("sh") as box:
         await box.call("-c", ":")
         await box.call_with_fds("-c", ":")
-        before = _open_descriptors()
+        before = await _descriptors_at_rest()
         for number in range(20):
             await box.call("-c", f": {number}")
             await box.call_with_fds("-c", f": {number}")
@@ -288,6 +288,16 @@ async def test_a_refused_caller_that_does_not_read_stderr_delays_nobody() -> Non
         assert "blocked" in answer["stderr"]  # what could not be written comes with the response
         os.close(reader)
         os.close(writer)
+
+
+async def _descriptors_at_rest() -> int:
+    """How many are open when all is done that is done after an answer: closing, and making ahead."""
+    seen, calm = 0, 0
+    while calm < 10:
+        await asyncio.sleep(0.005)
+        now = _open_descriptors()
+        seen, calm = now, calm + 1 if now == seen else 0
+    return seen
 
 
 def _open_descriptors() -> int:
