@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from supervisor.containers.facts import instance_of, labels
 from supervisor.home import Home
 
 _DONE: Final = b"done"
@@ -67,14 +66,13 @@ def _remove(home: Home, name: str) -> None:
 def _removed(home: Home, name: str) -> bool:
     from supervisor.containers import engine
     from supervisor.containers.agent import AgentContainer
-    from supervisor.containers.calls import ContainerCalls
-    from supervisor.containers.networks import ContainerNetworks
+    from supervisor.containers.connection import connected
 
     found = engine.connect()
     try:
-        calls = ContainerCalls(found.api, found.translated, found.dialect, instance_of(home))
-        removed = AgentContainer(calls, name).remove()
-        ContainerNetworks(found.api, found.translated, found.dialect, labels(home)).remove_outer()
+        at = connected(found, home)
+        removed = AgentContainer(at.calls, name).remove()
+        at.networks.remove_outer()
         return removed
     finally:
         found.close()

@@ -19,9 +19,8 @@ from cli.reaper import reaping
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.agent import AgentContainer, remove_left_over
 from supervisor.containers.calls import ContainerCalls
-from supervisor.containers.engine import Engine
-from supervisor.containers.facts import AGENT, WORKSPACE, Container, instance_of, labels, of_agent, own_user
-from supervisor.containers.networks import ContainerNetworks
+from supervisor.containers.connection import connected
+from supervisor.containers.facts import AGENT, WORKSPACE, Container, of_agent, own_user
 from supervisor.home import Home
 from supervisor.status import Status
 
@@ -50,11 +49,13 @@ def run(home: Home, command: tuple[str, ...]) -> int:
     with opened_images(home) as (engine, images):
         build_missing(images, [AGENT])
         wanted = of_agent(home, Path(state.workspace), own_user(), images.version, command, _place(state))
-        networks = _prepare(home, engine)
+        at = connected(engine, home)
+        remove_left_over(at.calls)
+        at.networks.outer()
         try:
-            return _run(home, engine, replace(wanted, working_directory=_directory(state)), environment)
+            return _run(home, at.calls, replace(wanted, working_directory=_directory(state)), environment)
         finally:
-            networks.remove_outer()
+            at.networks.remove_outer()
 
 
 def environment_of(ours: Mapping[str, str], *, needs_key: bool) -> dict[str, str]:
@@ -80,16 +81,7 @@ def _directory(state: Status) -> str:
         return _place(state)
 
 
-def _prepare(home: Home, engine: Engine) -> ContainerNetworks:
-    instance = instance_of(home)
-    remove_left_over(ContainerCalls(engine.api, engine.translated, engine.dialect, instance))
-    networks = ContainerNetworks(engine.api, engine.translated, engine.dialect, labels(home))
-    networks.outer()
-    return networks
-
-
-def _run(home: Home, engine: Engine, wanted: Container, environment: Mapping[str, str]) -> int:
-    calls = ContainerCalls(engine.api, engine.translated, engine.dialect, instance_of(home))
+def _run(home: Home, calls: ContainerCalls, wanted: Container, environment: Mapping[str, str]) -> int:
     container = AgentContainer.named(calls)
     tty = attach.is_terminal()
     with reaping(home, container.name):

@@ -26,9 +26,8 @@ from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.engine import Engine, connect
 from supervisor.containers.facts import AGENT, image
 from supervisor.home import Home
-from supervisor.images.engine import DockerImages
+from supervisor.images.of_home import images_of
 from supervisor.images.recipes import image_version
-from supervisor.images.store import Images
 
 ROOT: Final = Path(__file__).parents[1]
 BASE: Final = "claude-container-base:bookworm"
@@ -111,7 +110,7 @@ def make(url: str, *tools: str, version: str = VERSION) -> None:
         home = Home(Path(directory))
         home.config.mkdir()
         (home.config / "images.toml").write_text(CHOICES)
-        images = Images(home, DockerImages(engine.api, engine.translated), version)
+        images = images_of(home, engine, version)
         for recipe in images.to_build(tools):
             images.build(recipe, lambda line: print(line, flush=True))
     engine.close()

@@ -1,4 +1,4 @@
-"""The one connection that the Docker runtime has: made when somebody needs it, let go when it is lost."""
+"""An engine and what is done there for one home; the runtime's one connection to it, made when needed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Connection:
             if self.present is not None:  # somebody else was faster
                 engine.close()
             else:
-                self.present = _connected(engine, self._home)
+                self.present = connected(engine, self._home)
         return self.present
 
     def drop(self) -> None:
@@ -47,7 +47,7 @@ class Connection:
             before.engine.close()
 
 
-def _connected(engine: Engine, home: Home) -> Connected:
+def connected(engine: Engine, home: Home) -> Connected:
     return Connected(
         engine,
         ContainerCalls(engine.api, engine.translated, engine.dialect, facts.instance_of(home)),

@@ -21,9 +21,7 @@ from supervisor.containers.off_loop import off_loop
 from supervisor.files import make_private, replace_file
 from supervisor.gateways import tool_of
 from supervisor.home import Home
-from supervisor.images.engine import DockerImages
-from supervisor.images.of_home import image_id
-from supervisor.images.store import Images
+from supervisor.images.of_home import image_id, images_of
 from supervisor.runtimes.runtime import NotBuilt
 
 
@@ -45,7 +43,7 @@ class Preparation:
 
     async def check(self, at: Connected, tool: str) -> None:
         """Raises `NotBuilt` when the image of the tool's plugin is not what it would be now."""
-        images = Images(self._home, DockerImages(at.engine.api, at.engine.translated), self._version)
+        images = images_of(self._home, at.engine, self._version)
         if await off_loop(images.to_build, [tool]):
             raise NotBuilt(
                 f"The image of {tool} is not built, or not up to date.",

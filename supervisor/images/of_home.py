@@ -15,8 +15,9 @@ from supervisor.images.store import Images
 _PATIENCE: Final = 10.0  # seconds for an engine's first answer
 
 
-def images_of(home: Home, engine: Engine) -> Images:
-    return Images(home, DockerImages(engine.api, engine.translated), image_version(home))
+def images_of(home: Home, engine: Engine, version: str = "") -> Images:
+    """Those of the home, or those of another `version`."""
+    return Images(home, DockerImages(engine.api, engine.translated), version or image_version(home))
 
 
 def client_of_image(home: Home) -> bytes | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor.containers import facts as containers
 from supervisor.containers.calls import ContainerCalls
+from supervisor.containers.connection import connected
 from supervisor.containers.engine import Engine
 from supervisor.containers.networks import ContainerNetworks
 from supervisor.home import Home
@@ -48,11 +48,11 @@ def other_place(engine: Engine) -> Iterator[Place]:
 
 
 def calls(engine: Engine, home: Home) -> ContainerCalls:
-    return ContainerCalls(engine.api, engine.translated, engine.dialect, containers.instance_of(home))
+    return connected(engine, home).calls
 
 
 def networks(engine: Engine, home: Home) -> ContainerNetworks:
-    return ContainerNetworks(engine.api, engine.translated, engine.dialect, containers.labels(home))
+    return connected(engine, home).networks
 
 
 def clean(engine: Engine, home: Home) -> None:
