@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from textual.dom import DOMNode
+from textual.worker import Worker
 
 
 class Again:
@@ -17,18 +18,15 @@ class Again:
         self._owner = owner
         self._doing = doing
         self._asked = False
-        self._running = False
+        self._worker: Worker[None] | None = None
 
     def __call__(self) -> None:
         self._asked = True
-        if not self._running:
-            self._running = True
-            self._owner.run_worker(self._run(), group="again")
+        if self._worker is None or self._worker.is_cancelled or self._worker.is_finished:
+            # The function, not its coroutine: one that is cancelled before it began was never awaited.
+            self._worker = self._owner.run_worker(self._run, group="again")
 
     async def _run(self) -> None:
-        try:
-            while self._asked:
-                self._asked = False
-                await self._doing()
-        finally:
-            self._running = False
+        while self._asked:
+            self._asked = False
+            await self._doing()
