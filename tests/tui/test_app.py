@@ -25,6 +25,7 @@ async def test_number_keys_go_to_each_screen_from_anywhere(size: tuple[int, int]
         for key in "2345143215":
             await desk.press(key)
             await desk.sees(SEEN[key])
+            await desk.until(lambda: "? Help  q Quit" in desk.text.splitlines()[-1])
 
 
 @pytest.mark.parametrize(
