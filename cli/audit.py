@@ -85,7 +85,7 @@ def list_rows(
 
 def _row(row: AuditRow) -> tuple[object, ...]:
     event = row.event
-    command = short(" ".join((event.plugin, *event.args)) if event.args else event.reason or event.plugin, 60)
+    command = short(" ".join((event.plugin, *event.args)) if event.args else event.sentence, 60)
     return (
         row.seq, clock(event.time), event.verdict, event.layer, command, event.rule or "-",
         "-" if row.exit_code is None else row.exit_code,

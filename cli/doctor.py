@@ -8,12 +8,13 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import click
 
 from cli import doctor_engine
 from cli.connection import ask, ask_if_running
+from cli.findings import Finding
 from cli.output import emit, json_option
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.registry import plugin_class
@@ -23,15 +24,6 @@ from supervisor.home import Home
 from supervisor.policies.store import PolicyStore
 
 pass_home = click.make_pass_decorator(Home)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `fix` is empty exactly when it is fine."""
-
-    subject: str
-    state: str
-    fix: str = ""
 
 
 @click.command()
@@ -44,9 +36,7 @@ def doctor(home: Home, as_json: bool) -> int:
         emit([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            click.echo(f"{'!' if finding.fix else '✓'} {finding.subject}: {finding.state}")
-            if finding.fix:
-                click.echo(f"  fix: {finding.fix}")
+            click.echo(finding.text)
     return 1 if any(finding.fix for finding in findings) else 0
 
 
@@ -69,7 +59,8 @@ def _home(home: Home) -> Iterator[Finding]:
         yield Finding("Home", f"{home.root} is not set up", "Run: claude-container init")
         return
     if not os.access(home.root, os.W_OK):
-        yield Finding("Home", f"{home.root} cannot be written", f"Run: sudo chown -R $USER {home.root}")
+        yield _unwritable(home)
+        return
     for private in (home.state, home.run):
         if private.exists() and stat.S_IMODE(private.stat().st_mode) & 0o077:
             yield Finding("Home", f"{private} is open to others", f"Run: chmod 700 {private}")
@@ -79,6 +70,13 @@ def _home(home: Home) -> Iterator[Finding]:
             "Disk", f"{free // 1024 // 1024} MiB free below {home.root}", "Make space: events need it."
         )
     yield Finding("Home", str(home.root))
+
+
+def _unwritable(home: Home) -> Finding:
+    state = f"{home.root} cannot be written"
+    if os.statvfs(home.root).f_flag & os.ST_RDONLY:
+        return Finding("Home", f"{state}: its disk is read-only", "Use a home on another disk: --home DIR")
+    return Finding("Home", state, f"Run: sudo chown -R $USER {home.root}")
 
 
 def _client(home: Home) -> Iterator[Finding]:
@@ -124,7 +122,9 @@ def _supervisor(home: Home) -> Iterator[Finding]:
     try:
         state = ask(home, lambda client: client.status())
     except NotRunning:
-        yield Finding("Supervisor", "not running (start it with claude-container start, or open cc-tui)")
+        yield Finding(
+            "Supervisor", "not running (start it with claude-container start, or open cc-tui)", note=True
+        )
         return
     yield Finding("Supervisor", f"pid {state.pid} on {state.workspace}")
     for warning in state.warnings:
@@ -146,8 +146,7 @@ def _in_containers(home: Home) -> bool:
 def _engine(home: Home) -> Iterator[Finding]:
     state = ask_if_running(home, lambda client: client.status())
     in_containers = state is not None and state.runtime == "docker"
-    for found in doctor_engine.look(home, needed=in_containers):
-        yield Finding(found.subject, found.state, found.fix)
+    yield from doctor_engine.look(home, needed=in_containers)
     for plugin in state.plugins if state is not None and in_containers else ():
         for missing in plugin.isolation.missing:
             yield Finding(

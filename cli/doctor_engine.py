@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cli.findings import Finding
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.facts import AGENT
 from supervisor.home import Home
@@ -18,39 +18,30 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 10.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One thing looked at; see `cli.doctor.Finding`."""
-
-    subject: str
-    state: str
-    fix: str = ""
-
-
-def look(home: Home, *, needed: bool) -> Iterator[Found]:
+def look(home: Home, *, needed: bool) -> Iterator[Finding]:
     """`needed`: plugins run in containers, or are to; else what is missing is no problem."""
     from supervisor.containers import engine
 
     try:
         found = engine.connect(patience=10)
     except ClaudeContainerError as error:
-        yield Found("Engine", error.message.rstrip("."), error.hint if needed else "")
+        yield Finding("Engine", error.message.rstrip("."), error.hint if needed else "", note=not needed)
         return
     try:
-        yield Found(
+        yield Finding(
             "Engine", f"{found.name}, API {found.api_version}, at {found.url.removeprefix('unix://')}"
         )
         yield from _of_engine(found)
         yield from _images(home, found, needed=needed)
     except ClaudeContainerError as error:
-        yield Found("Engine", error.message.rstrip("."), error.hint)
+        yield Finding("Engine", error.message.rstrip("."), error.hint)
     finally:
         found.close()
 
 
-def _of_engine(found: Engine) -> Iterator[Found]:
+def _of_engine(found: Engine) -> Iterator[Finding]:
     for fact in _facts(found):
-        yield Found("Engine", fact.text, fact.fix)
+        yield Finding("Engine", fact.text, fact.fix, note=True)
 
 
 def _facts(found: Engine) -> Iterator[Fact]:
@@ -65,14 +56,14 @@ def _facts(found: Engine) -> Iterator[Fact]:
     return podman_facts(answer.json(), owner=found.owner, uid=os.getuid(), init=has_init())
 
 
-def _images(home: Home, found: Engine, *, needed: bool) -> Iterator[Found]:
+def _images(home: Home, found: Engine, *, needed: bool) -> Iterator[Finding]:
     from supervisor.images.of_home import images_of
     from supervisor.runtimes.choice import tools
 
     images = images_of(home, found)
     for recipe in images.recipes((*tools(home), AGENT)):
         if images.is_current(recipe):
-            yield Found("Image", f"{recipe.tag} is built")
+            yield Finding("Image", f"{recipe.tag} is built")
         else:
             fix = f"Run: claude-container build {recipe.tool}" if needed and recipe.tool != AGENT else ""
-            yield Found("Image", f"{recipe.tag} is not built, or out of date", fix)
+            yield Finding("Image", f"{recipe.tag} is not built, or out of date", fix, note=True)

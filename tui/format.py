@@ -90,7 +90,7 @@ def event_text(event: AuditEvent) -> str:
     """What an audit row is about: the command, or (for a start, a crash, ...) its sentence."""
     if event.args:
         return command_line(event.plugin, event.args)
-    return printable(event.reason or event.plugin)
+    return printable(event.sentence)
 
 
 def clock(seconds: float | None) -> str:

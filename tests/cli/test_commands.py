@@ -316,6 +316,14 @@ def test_doctor_names_a_fix_for_every_problem(claude: Commands) -> None:
     assert claude("doctor").out.count("  fix: ") == sum(bool(finding["fix"]) for finding in done.json)
 
 
+def test_doctor_ticks_only_what_is_fine(claude: Commands) -> None:
+    done = claude("doctor")
+    assert "· Supervisor: not running" in done.out
+    marks = [line[0] for line in done.out.splitlines() if not line.startswith("  fix: ")]
+    told = claude("doctor", "--json").json
+    assert marks == ["!" if each["fix"] else "·" if each["note"] else "✓" for each in told]
+
+
 def test_doctor_without_a_home(claude: Commands) -> None:
     claude.home.root.rename(claude.home.root.with_name("elsewhere"))
     done = claude("doctor")

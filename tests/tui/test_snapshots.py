@@ -41,7 +41,7 @@ def busy(logs: Path) -> FakeBackend:
     backend.audit += [
         row(101, verdict="held", args=("push", "--force", "origin", "main"), rule="allow_force_push"),
         row(102, verdict="denied", args=("push", "--mirror"), rule="allow_force_push", layer="hook"),
-        row(103, verdict="info", args=(), reason="Plugin gh was stopped by uid=1000.", layer="supervisor"),
+        row(103, plugin="gh", verdict="info", args=(), reason="Stopped.", layer="supervisor"),
     ]
     return backend
 

@@ -54,6 +54,11 @@ class AuditEvent(Message):
     policy: str = ""  # hash of the policy that decided
     caller: str = ""  # "uid=1000 pid=4242"
 
+    @property
+    def sentence(self) -> str:
+        """What happened to whom, for a row that is about no command."""
+        return ": ".join(filter(None, (self.plugin, self.reason)))
+
 
 class Outcome(Message):
     """How a command that ran came to its end; follows the `AuditEvent` with the same `command`."""
