@@ -9,8 +9,8 @@ from typing import Literal
 import click
 
 from cli.connection import ask
-from cli.output import age, clock, echo_diff, emit, examples, json_option, short, table
-from plugins.base.text import printable
+from cli.output import age, clock, echo_diff, emit, examples, json_option, short, table, update_line
+from plugins.base.text import command_line, printable
 from supervisor.api.client import Client
 from supervisor.home import Home
 from supervisor.status import Request
@@ -52,7 +52,7 @@ def _row(request: Request) -> tuple[object, ...]:
 
 
 def _command(request: Request, width: int) -> str:
-    return short(" ".join((request.plugin, *request.args)), width)
+    return short(command_line(request.plugin, request.args), width)
 
 
 @approvals.command()
@@ -79,8 +79,7 @@ def _print_request(request: Request) -> None:
     if request.remote:
         click.echo(f"remote {printable(request.remote)}")
     for update in request.updates:
-        kind = "fast-forward" if update.fast_forward else "not a fast-forward"
-        click.echo(f"  {printable(update.ref)}  {update.old[:12]} -> {update.new[:12]}  {kind}")
+        click.echo(f"  {update_line(update)}")
     for detail in request.details.splitlines():
         click.echo(printable(detail.replace("\t", "        ")))
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from cli.output import clock, emit, examples, json_option, short, table
+from cli.output import clock, emit, examples, json_option, short, table, update_line
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.model import Verdict
-from plugins.base.text import printable
+from plugins.base.text import command_line, printable
 from supervisor.audit import chain
 from supervisor.audit.export import export as export_rows
 from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
 from supervisor.home import Home
+
+if TYPE_CHECKING:
+    from plugins.base.control import AuditEvent
 
 pass_home = click.make_pass_decorator(Home)
 
@@ -85,7 +89,7 @@ def list_rows(
 
 def _row(row: AuditRow) -> tuple[object, ...]:
     event = row.event
-    command = short(" ".join((event.plugin, *event.args)) if event.args else event.sentence, 60)
+    command = short(command_line(event.plugin, event.args) if event.args else event.sentence, 60)
     return (
         row.seq, clock(event.time), event.verdict, event.layer, command, event.rule or "-",
         "-" if row.exit_code is None else row.exit_code,
@@ -111,9 +115,19 @@ def show(home: Home, seq: int, as_json: bool) -> None:
     if as_json:
         emit(_plain(row))
         return
-    for key, value in _plain(row).items():
+    for key, value in (_plain(row) | _read(row.event)).items():
         if value not in ("", None, [], ()):
             click.echo(f"{key:<12} {printable(str(value))}")
+    for update in row.event.updates:
+        click.echo(f"{'update':<12} {update_line(update)}")
+
+
+def _read(event: AuditEvent) -> dict[str, object]:
+    """What people read otherwise than programs do."""
+    return {
+        "time": datetime.fromtimestamp(event.time).astimezone().isoformat(timespec="milliseconds"),
+        "args": command_line("", event.args).lstrip(), "updates": (),
+    }  # fmt: skip
 
 
 @audit.command()

@@ -6,12 +6,15 @@ import difflib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import BaseModel
 
 from plugins.base.text import printable
+
+if TYPE_CHECKING:
+    from plugins.base.control import Update
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -53,6 +56,11 @@ def echo_diff(old: str, new: str, old_name: str, new_name: str) -> None:
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="")
     for line in lines:
         click.echo(printable(line.expandtabs()))
+
+
+def update_line(update: Update) -> str:
+    """What a push does to one ref."""
+    return f"{printable(update.ref)}  {update.old[:12]} -> {update.new[:12]}  {update.effect}"
 
 
 def clock(seconds: float | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal
 
-from plugins.base.text import printable
+from plugins.base.text import command_line, printable
 
 if TYPE_CHECKING:
     from plugins.base.control import AuditEvent, Isolation
@@ -75,15 +75,6 @@ def verdict(event: AuditEvent) -> Told:
 
 def request_state(request: Request) -> Told:
     return ("◷ waiting", "warn") if request.state == "open" and request.waiting else _REQUEST[request.state]
-
-
-def command_line(plugin: str, args: tuple[str, ...]) -> str:
-    """The command as typed, on one line, safe to show. Arguments with spaces are quoted."""
-    return printable(" ".join((plugin, *(_quoted(argument) for argument in args))))
-
-
-def _quoted(argument: str) -> str:
-    return f"'{argument}'" if not argument or any(character.isspace() for character in argument) else argument
 
 
 def event_text(event: AuditEvent) -> str:

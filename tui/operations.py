@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.text import printable
-from tui.format import command_line, count
+from plugins.base.text import command_line, printable
+from tui.format import count
 from tui.screens.dialogs import AskLine, Choice, Question, confirmation
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ async def _always(screen: DeskScreen, request: Request) -> PolicyEdit | None:
 
 def _approval(request: Request, edit: PolicyEdit | None) -> Question:
     effect = "it runs now" if request.waiting else "its next try passes"
-    updates = "".join(f"\n  {printable(update.ref[:120])}: {_effect(request, index)}" for index, update in
-                      enumerate(request.updates[:5]))  # fmt: skip
+    updates = "".join(f"\n  {printable(update.ref[:120])}: {update.effect}" for update in request.updates[:5])
     always = (
         "change the policy; you see how before it is saved."
         if edit
@@ -76,15 +75,6 @@ async def _approve_always(screen: DeskScreen, request: Request, edit: PolicyEdit
         await screen.attempt(
             screen.backend.approve_always(request.id, edit), f"Saved {name}. Approved: {_what(request)}"
         )
-
-
-def _effect(request: Request, index: int) -> str:
-    update = request.updates[index]
-    if not update.new.strip("0"):
-        return "DELETED"
-    if not update.old.strip("0"):
-        return "created"
-    return "fast-forward" if update.fast_forward else "NOT fast-forward, commits are lost"
 
 
 async def _approve_for_some_time(screen: DeskScreen, request: Request) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from textual.content import Content
 
-from plugins.base.control import Update
-from plugins.base.text import printable
+from plugins.base.control import Effect, Update
+from plugins.base.text import command_line, printable
 from supervisor.audit.reader import AuditRow
 from supervisor.policies.replay import Difference
 from supervisor.status import PluginStatus, Request
@@ -20,6 +20,10 @@ from tui.format import Tone
 _STYLE: dict[Tone, str] = {
     "plain": "", "muted": "$foreground 60%", "strong": "bold", "good": "$text-success",
     "warn": "$text-warning", "bad": "$text-error", "accent": "$text-accent",
+}  # fmt: skip
+_EFFECT: dict[Effect, Tone] = {
+    Effect.NEW: "plain", Effect.DELETES: "bad", Effect.FAST_FORWARD: "good", Effect.REWRITES: "bad",
+    Effect.UNKNOWN: "bad",
 }  # fmt: skip
 _LONGEST = 5_000  # lines of details that are shown
 _WIDEST = 2_000  # characters of one line
@@ -81,18 +85,11 @@ def _diff_tone(line: str) -> Tone:
 def update_lines(updates: Iterable[Update]) -> Iterator[Content]:
     """For each ref: what it is now, what it would become, and whether commits would be lost."""
     for update in updates:
-        old, new = update.old[:8], update.new[:8]
-        verdict: tuple[str, Tone]
-        if not update.old.strip("0"):
-            old, verdict = "(new)", ("new ref", "plain")
-        elif not update.new.strip("0"):
-            new, verdict = "(gone)", ("DELETES the ref", "bad")
-        elif update.fast_forward:
-            verdict = ("fast-forward", "good")
-        else:
-            verdict = ("NOT fast-forward: commits would be lost", "bad")
+        effect = update.effect
+        old = "(new)" if effect == Effect.NEW else update.old[:8]
+        new = "(gone)" if effect == Effect.DELETES else update.new[:8]
         yield Content.assemble("  ", styled(printable(update.ref)[:_WIDEST], "strong"))
-        yield Content.assemble(f"    {printable(old)}..{printable(new)}  ", styled(*verdict))
+        yield Content.assemble(f"    {printable(old)}..{printable(new)}  ", styled(effect, _EFFECT[effect]))
 
 
 def request_text(request: Request, now: float) -> Content:
@@ -102,7 +99,7 @@ def request_text(request: Request, now: float) -> Content:
             styled(*told.request_state(request)), "  ", styled(f"request {printable(request.id)}", "muted"),
             "  ", styled(_waiting(request, now), "warn"),
         ),
-        styled(told.command_line(request.plugin, request.args)[:_WIDEST], "strong"),
+        styled(command_line(request.plugin, request.args)[:_WIDEST], "strong"),
         Content(),
         *_reasons(request.plugin, request.reasons),
     ]  # fmt: skip

@@ -79,8 +79,7 @@ def _moment(seconds: float) -> object:
 
 
 def _update(update: Update) -> str:
-    kind = {True: "fast-forward", False: "not a fast-forward", None: "unknown"}[update.fast_forward]
-    return f"{update.ref} {update.old} -> {update.new} ({kind})"
+    return f"{update.ref} {update.old} -> {update.new} ({update.effect})"
 
 
 def _cell(value: object) -> object:

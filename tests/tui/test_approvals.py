@@ -9,7 +9,7 @@ async def test_shows_what_the_operation_is() -> None:
         await desk.press("2")
         for text in (
             "git push --force origin main", "Branch main is protected.  (blocked_branches, git.yaml:4)",
-            "/srv/git/project.git", "1a2b3c4d..4f5e6d7c  NOT fast-forward: commits would be lost",
+            "/srv/git/project.git", "1a2b3c4d..4f5e6d7c  not a fast-forward: commits would be lost",
             "(new)..4f5e6d7c  new ref", "1 command waiting, 1:29 left", "+def parse(text, *, strict=True):",
         ):  # fmt: skip
             await desk.sees(text)
@@ -56,7 +56,7 @@ async def test_without_a_rule_to_change_there_is_no_always() -> None:
 async def test_the_question_names_the_consequence_and_cancels_by_default() -> None:
     async with open_desk() as desk:
         await desk.press("2", "a")
-        await desk.sees("refs/heads/main: NOT fast-forward, commits are lost")
+        await desk.sees("refs/heads/main: not a fast-forward: commits would be lost")
         await desk.press("enter")
         await desk.until(lambda: "Approve?" not in desk.text)
         assert desk.backend.asked == []

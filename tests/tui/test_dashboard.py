@@ -106,7 +106,7 @@ async def test_lists_fit_the_terminal_when_it_changes_its_size() -> None:
 async def test_enter_opens_a_waiting_request_and_it_can_be_approved_there() -> None:
     async with open_desk() as desk:
         await desk.press("tab", "enter")
-        await desk.sees("NOT fast-forward")
+        await desk.sees("not a fast-forward")
         await desk.press("a", "right", "enter")
         await desk.until(lambda: desk.backend.asked == [("approve", "k7m2p9qd", "once", None)])
 

@@ -84,10 +84,6 @@ def test_a_countdown_never_goes_below_zero() -> None:
     assert told.countdown(None, 0.0) == ""
 
 
-def test_arguments_with_spaces_are_quoted_in_command_lines() -> None:
-    assert told.command_line("git", ("commit", "-m", "two words", "")) == "git commit -m 'two words' ''"
-
-
 # ---------------------------------------------------------------- the policy under edit
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from plugins.base.text import printable
+from plugins.base.text import command_line, printable
 from tui import format as told
 from tui.widgets.columns import Cell, Column
 from tui.widgets.item_list import ItemList
@@ -84,7 +84,7 @@ class RequestList(ItemList["Request"]):
         return (
             Cell(*told.request_state(item)),
             Cell(told.countdown(item.deadline, self._now()) if waits else "", "warn"),
-            Cell(told.command_line(item.plugin, item.args), "strong" if item.state == "open" else "plain"),
+            Cell(command_line(item.plugin, item.args), "strong" if item.state == "open" else "plain"),
             Cell(printable(item.reasons[0][2]) if item.reasons else "", "muted"),
             Cell(_rules(item), "muted"),
             Cell(str(item.count)),

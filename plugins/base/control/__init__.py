@@ -9,6 +9,7 @@ The plugin goes on working when the link is down: last good policy, events kept 
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -25,6 +26,16 @@ class Message(BaseModel):
 # ---------------------------------------------------------------- audit events
 
 
+class Effect(StrEnum):
+    """What a push does to a ref, in words."""
+
+    NEW = "new ref"
+    DELETES = "deletes the ref"
+    FAST_FORWARD = "fast-forward"
+    REWRITES = "not a fast-forward: commits would be lost"
+    UNKNOWN = "not known to be a fast-forward: commits may be lost"
+
+
 class Update(Message):
     """A ref update as recorded: full ref name, object ids, and whether it is a fast-forward."""
 
@@ -32,6 +43,16 @@ class Update(Message):
     old: str
     new: str
     fast_forward: bool | None = None
+
+    @property
+    def effect(self) -> Effect:
+        if not self.old.strip("0"):
+            return Effect.NEW
+        if not self.new.strip("0"):
+            return Effect.DELETES
+        if self.fast_forward is None:
+            return Effect.UNKNOWN
+        return Effect.FAST_FORWARD if self.fast_forward else Effect.REWRITES
 
 
 class AuditEvent(Message):
