@@ -9,7 +9,6 @@ Everything here runs in one event loop and nothing polls; what must last is in
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import Callable
@@ -22,20 +21,13 @@ from plugins.base.model import Verdict
 from plugins.base.text import printable
 from supervisor.approvals.questions import Question, bounded
 from supervisor.approvals.requests import MOST_OPEN, RequestError, Requests, RequestStore
+from supervisor.approvals.waiting import Waiting
 from supervisor.state_db import StateDb, StateError
 from supervisor.status import Request
 
-MOST_WAITING = 256  # commands of one plugin
-LONGEST_HOLD = 86400.0  # seconds
 LONGEST_GRANT = 7 * 24 * 60.0  # minutes: a yes for longer belongs in the policy
 _LONGEST_REASON = 500
 _NEVER_NOW = "The policy was changed: nobody can approve this now."
-
-Questions = list[Question]
-
-
-# Who asks: a tool's plugin and its gateway number their questions each for itself.
-_Key = tuple[str, str, str, int]
 
 
 class Approvals:
@@ -59,8 +51,7 @@ class Approvals:
         self._operators = operators
         self._record = record
         self._clock = clock
-        self._waiting: dict[str, Questions] = {}  # by request; the oldest first
-        self._questions: dict[_Key, Question] = {}  # those that wait
+        self._waiting = Waiting(clock, notify, self._expire)
 
     # ------------------------------------------------------------ for plugins
 
@@ -71,7 +62,7 @@ class Approvals:
         """
         ask = bounded(ask, plugin or ask.plugin)
         self.forget(ask)
-        question = Question(ask.model_copy(update={"details": ""}), self._leave)
+        question = Question(ask.model_copy(update={"details": ""}), self._waiting.leave)
         try:
             self._sweep()
             admission = self._requests.admit(ask, self._clock())
@@ -82,8 +73,8 @@ class Approvals:
             question.answer("approved", admission.request)
         elif not admission.request:
             question.answer("later", reason=f"{MOST_OPEN} requests of {ask.plugin} are open already.")
-        elif self._can_wait(ask):
-            self._hold(question, admission.request)
+        elif self._operators() > 0 and self._waiting.has_room(ask):
+            self._waiting.hold(question, admission.request)
         else:
             question.answer("later", admission.request)
         self._notify()
@@ -94,7 +85,7 @@ class Approvals:
 
         Its request stays, unless a changed policy `settled` it, for all that wait.
         """
-        question = self._questions.get(_key(ask, plugin))
+        question = self._waiting.find(ask, plugin)
         if question is None:
             return
         question.forget()
@@ -133,35 +124,35 @@ class Approvals:
             raise RequestError(f"There is no approval {mode!r}.", hint="Approve once, or for some minutes.")
         if mode == "always":
             self._approve_always(request)
-        elif mode == "once" and self._waiting.get(request.id):
+        elif mode == "once" and self._waiting.count(request.id):
             self._approve_waiting(request)
         else:
             self._grant(request, "once" if mode == "once" else "time", minutes)
         request = self._requests.get(request.id)
         self._tell(request, Verdict.APPROVED, _yes(request, by), by)
         self._notify()
-        return self._live(request)
+        return self._waiting.live(request)
 
     def deny(self, id_: str, reason: str = "", *, by: str = "operator") -> Request:
         """Say no to all that wait; the agent gets to read `reason`. Takes back a yes not used up yet."""
         reason = printable(reason.strip())[:_LONGEST_REASON]
         request = self._requests.get(id_)
         self._requests.deny(request.id, reason, self._clock())
-        for question in self._take(request.id):
+        for question in self._waiting.take(request.id):
             question.answer("denied", request.id, reason)
         self._tell(request, Verdict.DENIED, f"Denied by {by}{': ' if reason else '.'}{reason}", by)
         self._notify()
-        return self._live(self._requests.get(request.id))
+        return self._waiting.live(self._requests.get(request.id))
 
     def list(self) -> Requests:
         """Newest first, at most 500, without details and with long parts cut: `get` has everything."""
         self._sweep()
-        return [self._live(request) for request in self._requests.list()]
+        return [self._waiting.live(request) for request in self._requests.list()]
 
     def get(self, id_: str) -> Request:
         """One request, whole. Raises `RequestError` when there is none."""
         self._sweep()
-        return self._live(self._requests.get(id_))
+        return self._waiting.live(self._requests.get(id_))
 
     def open_count(self) -> int:
         """How many requests wait for an answer."""
@@ -169,68 +160,25 @@ class Approvals:
 
     def close(self) -> None:
         """End all questions without an answer; their requests stay open."""
-        for question in [*self._questions.values()]:
-            question.forget()
+        self._waiting.close()
 
-    # ------------------------------------------------------------ waiting
-
-    def _can_wait(self, ask: Ask) -> bool:
-        waiting = sum(question.ask.plugin == ask.plugin for question in self._questions.values())
-        return ask.hold_seconds > 0 and self._operators() > 0 and waiting < MOST_WAITING
-
-    def _hold(self, question: Question, request: str) -> None:
-        seconds = min(question.ask.hold_seconds, LONGEST_HOLD)
-        question.deadline = self._clock() + seconds
-        question.timer = asyncio.get_running_loop().call_later(seconds, self._expire, question)
-        self._wait(question, request)
-
-    def _leave(self, question: Question) -> bool:
-        """Take a question out of those that wait; whether it was the last one of its request."""
-        if self._questions.get(_key(question.ask)) is not question:
-            return False
-        del self._questions[_key(question.ask)]
-        waiting = self._waiting[question.request]
-        waiting.remove(question)
-        if not waiting:
-            del self._waiting[question.request]
-        self._notify()
-        return not waiting
-
-    def _take(self, id_: str) -> Questions:
-        """All that wait for this request, which do so no longer."""
-        questions = self._waiting.pop(id_, [])
-        for question in questions:
-            del self._questions[_key(question.ask)]
-        return questions
-
-    def _expire(self, question: Question) -> None:
-        """Nobody answered this command in time; with the last one that waited, its request expires too."""
-        id_ = question.request
-        if self._leave(question):
-            self._expire_request(id_)
-        question.answer("expired", id_)
-        self._notify()
+    # ------------------------------------------------------------ kinds of a yes
 
     def _approve_waiting(self, request: Request) -> None:
         """Let the command that waits longest through; the others wait on, under a request of their own."""
-        remaining = len(self._waiting[request.id]) - 1
+        remaining = self._waiting.count(request.id) - 1
         renewed = self._requests.use(request.id, self._clock(), remaining)
-        first, *rest = self._take(request.id)
+        first, *rest = self._waiting.take(request.id)
         first.answer("approved", request.id)
         for question in rest:
-            self._wait(question, renewed)
+            self._waiting.add(question, renewed)
 
     def _approve_always(self, request: Request) -> None:
         if request.mode == "always":  # by the policy already, which plugins go by at once
             return
-        self._requests.close_by_policy(request.id, self._clock(), len(self._waiting.get(request.id, ())))
-        for question in self._take(request.id):
+        self._requests.close_by_policy(request.id, self._clock(), self._waiting.count(request.id))
+        for question in self._waiting.take(request.id):
             question.answer("approved", request.id)
-
-    def _wait(self, question: Question, request: str) -> None:
-        self._questions[_key(question.ask)] = question
-        self._waiting.setdefault(request, []).append(question)
-        question.answer("waiting", request)
 
     def _grant(self, request: Request, mode: Literal["once", "time"], minutes: float | None) -> None:
         """Record a yes for later tries, and let all through that wait now."""
@@ -242,14 +190,14 @@ class Approvals:
                 hint=f"Name a time of up to {LONGEST_GRANT:g} minutes: "
                 f"claude-container approvals approve {request.id} --minutes 30",
             )
-        now, waiting = self._clock(), len(self._waiting.get(request.id, ()))
+        now, waiting = self._clock(), self._waiting.count(request.id)
         self._requests.grant(request.id, mode, now, now + minutes * 60, waiting)
-        for question in self._take(request.id):
+        for question in self._waiting.take(request.id):
             question.answer("approved", request.id)
 
     # ------------------------------------------------------------ expiry and records
 
-    def _expire_request(self, id_: str) -> None:
+    def _expire(self, id_: str) -> None:
         with suppress(StateError):  # it stays open then, which lets nothing through
             self._requests.expire(id_, self._clock())
             self._tell(self._requests.get(id_), Verdict.EXPIRED, "Nobody answered in time.")
@@ -269,18 +217,6 @@ class Approvals:
             remote=request.remote, updates=request.updates, request=request.id, caller=by,
         )  # fmt: skip
         self._record(event)
-
-    def _live(self, request: Request) -> Request:
-        """The request with what is known of its waiting commands."""
-        questions = self._waiting.get(request.id, ())
-        deadlines = [question.deadline for question in questions if question.deadline is not None]
-        return request.model_copy(
-            update={"waiting": len(questions), "deadline": max(deadlines, default=None)}
-        )
-
-
-def _key(ask: Ask, plugin: str = "") -> _Key:
-    return plugin or ask.plugin, ask.layer, ask.command, ask.ask
 
 
 def _yes(request: Request, by: str) -> str:

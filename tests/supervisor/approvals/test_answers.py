@@ -492,7 +492,7 @@ async def test_open_requests_are_bounded_for_each_plugin(desk: Desk) -> None:
 
 
 async def test_waiting_commands_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("supervisor.approvals.answers.MOST_WAITING", 2)
+    monkeypatch.setattr("supervisor.approvals.waiting.MOST_WAITING", 2)
     await desk.waiting(ask())
     await desk.waiting(ask())
     (answer,) = await the_rest(desk.approvals.ask(ask()))
