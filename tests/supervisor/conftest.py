@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from supervisor.home import Home
-from tests.supervisor.harness import scratch
+from tests.supervisor.harness import Place, scratch
 
 
 @pytest.fixture
-def place() -> Iterator[tuple[Home, Path]]:
+def place() -> Iterator[Place]:
     with scratch() as place:
         yield place

@@ -20,12 +20,14 @@ from supervisor.runtimes.runtime import Runtime
 from supervisor.status import PluginStatus, Status
 from supervisor.supervisor import Supervisor
 
+Place = tuple[Home, Path]  # a home and a workspace
+
 FAKE = (sys.executable, "-P", str(Path(__file__).with_name("fake_plugin.py")))
 POLICY = "plugin: {name}\nversion: 1\nrules:\n  blocked_subcommands: [publish]\n"
 
 
 @contextmanager
-def scratch() -> Iterator[tuple[Home, Path]]:
+def scratch() -> Iterator[Place]:
     """A home and a workspace, on a path short enough for sockets. What runs on the home is ended after."""
     directory = Path(tempfile.mkdtemp(prefix="cc-")).resolve()
     home, workspace = Home(directory / "h"), directory / "w"

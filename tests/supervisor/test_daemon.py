@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -17,9 +16,7 @@ from supervisor.lock import AlreadyRunning
 from supervisor.runtimes.process import ProcessRuntime
 from supervisor.setup import prepare_home
 from supervisor.status import Status
-from tests.supervisor.harness import write_policy
-
-Place = tuple[Home, Path]
+from tests.supervisor.harness import Place, write_policy
 
 
 @pytest.fixture

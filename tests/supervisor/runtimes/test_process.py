@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor.home import Home
 from supervisor.runtimes import procfs
 from supervisor.runtimes.process import ProcessRuntime
 from supervisor.runtimes.runtime import Exit
 from supervisor.start_config import StartConfigs
-
-Place = tuple[Home, Path]
+from tests.supervisor.harness import Place
 
 
 def runtime(place: Place, program: str) -> ProcessRuntime:
