@@ -7,81 +7,18 @@ behaviour of git's parse-options API (abbreviations, `--no-` forms, bundled lett
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from plugins.git.commandline import options as known
-from plugins.git.commandline.options import Option, Syntax, Takes
+from plugins.git.commandline.command import GitCommand, Given, Globals
+from plugins.git.commandline.reading import Reading
+
+__all__ = ["GitCommand", "Given", "Globals", "canonical_name", "parse"]
 
 _SHORT: Final = 2000  # characters of a command line that is remembered
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """An option as it was given. The place lets it be taken out of the command line again."""
-
-    name: str  # canonical: "force" for -f, --force and --forc
-    value: str | None
-    negated: bool  # --no-force
-    index: int  # which argument after the subcommand
-    letter: int  # which character of a bundle of letters; 0 for a long option
-
-
-@dataclass(frozen=True, slots=True)
-class Globals:
-    """git's own options, before the subcommand."""
-
-    words: tuple[str, ...] = ()  # as given
-    directories: tuple[str, ...] = ()  # -C
-    settings: tuple[str, ...] = ()  # -c and --config-env, as given
-    exec_path: str | None = None  # --exec-path=PATH
-    values: tuple[tuple[str, str], ...] = ()  # --git-dir, --work-tree, --namespace
-
-
-@dataclass(frozen=True, slots=True)
-class GitCommand:
-    """One git command, read but not judged."""
-
-    globals: Globals = field(default_factory=Globals)
-    name: str = ""  # the subcommand; "" when there is none
-    arguments: tuple[str, ...] = ()  # all that follows it, as given
-    action: str = ""  # the second command word, for those that have one: `remote set-url`
-    options: tuple[Given, ...] = ()
-    words: tuple[str, ...] = ()  # what is neither option nor value; without the action
-    problem: str = ""  # why it could not be read
-
-    def given(self, name: str) -> Given | None:
-        """The option as it counts: the later one wins. None when it was not given."""
-        return next((each for each in reversed(self.options) if each.name == name), None)
-
-    def on(self, name: str) -> bool:
-        """Whether an option is on at the end: given, and not negated later."""
-        option = self.given(name)
-        return option is not None and not option.negated
-
-    def value(self, name: str) -> str | None:
-        """The value that counts, or None when the option is off or has none."""
-        option = self.given(name)
-        return None if option is None or option.negated else option.value
-
-    @property
-    def argv(self) -> tuple[str, ...]:
-        """The command line again, without the word `git`."""
-        return (*self.globals.words, *((self.name, *self.arguments) if self.name else ()))
-
-    def without(self, *names: str) -> tuple[str, ...]:
-        """The arguments with every mention of these options (that take no value) taken out."""
-        drop = [each for each in self.options if each.name in names]
-        letters = {(each.index, each.letter) for each in drop if each.letter}
-        whole = {each.index for each in drop if not each.letter}
-        kept: list[str] = []
-        for index, argument in enumerate(self.arguments):
-            text = "".join(c for place, c in enumerate(argument) if (index, place) not in letters)
-            if index not in whole and (text != "-" or argument == "-"):
-                kept.append(text)
-        return tuple(kept)
 
 
 def parse(argv: Sequence[str]) -> GitCommand:
@@ -109,7 +46,7 @@ def _parse(argv: tuple[str, ...]) -> GitCommand:
     canonical = known.SAME_COMMAND.get(name, name)
     if canonical == "remote":
         return _parse_remote(command)
-    read = _Reading(canonical, arguments, known.SYNTAX.get(canonical, known.GENERIC)).all()
+    read = Reading(canonical, arguments, known.SYNTAX.get(canonical, known.GENERIC)).all()
     if canonical == "config" and read.words[:1] and read.words[0] in known.CONFIG_MODES:
         return _parse_config_mode(command, read)
     has_action = canonical == "submodule" and bool(read.words)
@@ -167,7 +104,7 @@ def _with_global(front: Globals, name: str, value: str) -> Globals:
 
 def _parse_remote(command: GitCommand) -> GitCommand:
     """`git remote [-v] ACTION [options] words`: the action has a syntax of its own."""
-    outer = _Reading("remote", command.arguments, known.REMOTE).all()
+    outer = Reading("remote", command.arguments, known.REMOTE).all()
     if outer.problem or not outer.words:
         return replace(command, options=tuple(outer.options), problem=outer.problem)
     action = known.SAME_ACTION.get(("remote", outer.words[0]), outer.words[0])
@@ -175,7 +112,7 @@ def _parse_remote(command: GitCommand) -> GitCommand:
     if syntax is None:
         return replace(command, action=action, problem=f"`git remote {action}` is not known")
     first = len(command.arguments) - len(outer.words) + 1
-    inner = _Reading(f"remote {action}", command.arguments, syntax, first).all()
+    inner = Reading(f"remote {action}", command.arguments, syntax, first).all()
     return replace(
         command,
         action=action,
@@ -185,119 +122,13 @@ def _parse_remote(command: GitCommand) -> GitCommand:
     )
 
 
-def _parse_config_mode(command: GitCommand, outer: _Reading) -> GitCommand:
+def _parse_config_mode(command: GitCommand, outer: Reading) -> GitCommand:
     """`git config set --global ...` of git 2.46 and later: options go on after the mode."""
     first = len(command.arguments) - len(outer.words) + 1
-    inner = _Reading("config", command.arguments, known.SYNTAX["config"], first).all()
+    inner = Reading("config", command.arguments, known.SYNTAX["config"], first).all()
     return replace(
         command,
         options=(*outer.options, *inner.options),
         words=(outer.words[0], *inner.words),
         problem=outer.problem or inner.problem,
     )
-
-
-class _Reading:
-    """Reads the arguments of one subcommand by its syntax."""
-
-    def __init__(self, name: str, arguments: Sequence[str], syntax: Syntax, first: int = 0) -> None:
-        self._name = name
-        self._arguments = arguments
-        self._syntax = syntax
-        self._index = first
-        self.options: list[Given] = []
-        self.words: list[str] = []
-        self.problem = ""
-
-    def all(self) -> _Reading:
-        while self._index < len(self._arguments) and not self.problem:
-            argument = self._arguments[self._index]
-            if argument in ("--", "--end-of-options"):
-                self.words += self._arguments[self._index + 1 :]
-                break
-            if argument.startswith("--"):
-                self._read_long(argument[2:])
-            elif argument.startswith("-") and argument != "-":
-                self._read_letters(argument)
-            elif self._syntax.stops:
-                self.words += self._arguments[self._index :]
-                break
-            else:
-                self.words.append(argument)
-            self._index += 1
-        return self
-
-    def _read_long(self, text: str) -> None:
-        name, equals, value = text.partition("=")
-        found = _find_long(self._syntax, name)
-        if len(found) != 1:
-            word = "ambiguous" if found else "not known"
-            self._unclear(f"the option --{name} of git {self._name} is {word}", bool(found))
-            return
-        form = found.pop()
-        attached = value if equals else None
-        if attached is None and form.takes is Takes.VALUE and not form.negated:
-            self._take_next(form.name, f"--{name}", self._index, 0)
-        else:
-            self.options.append(Given(form.name, attached, form.negated, self._index, 0))
-
-    def _read_letters(self, argument: str) -> None:
-        index = self._index
-        for place in range(1, len(argument)):
-            letter, rest = argument[place], argument[place + 1 :]
-            option = self._syntax.short.get(letter)
-            if option is None:
-                self._unclear(f"the option -{letter} of git {self._name} is not known")
-                if self._syntax.strict:
-                    return
-                continue
-            form = _Form.of(option)
-            if option.takes is Takes.VALUE and not rest:
-                self._take_next(form.name, f"-{letter}", index, place)
-                return
-            takes_rest = option.takes is not Takes.NOTHING
-            self.options.append(
-                Given(form.name, (rest or None) if takes_rest else None, form.negated, index, place)
-            )
-            if takes_rest:
-                return
-
-    def _take_next(self, name: str, shown: str, index: int, letter: int) -> None:
-        """The value is the next argument, whatever it looks like."""
-        if self._index + 1 >= len(self._arguments):
-            self._unclear(f"the option {shown} of git {self._name} needs a value")
-            return
-        self._index += 1
-        self.options.append(Given(name, self._arguments[self._index], False, index, letter))
-
-    def _unclear(self, problem: str, ambiguous: bool = False) -> None:
-        """Note a problem; where unknown options are skipped, only what is ambiguous is one."""
-        if self._syntax.strict or ambiguous:
-            self.problem = problem
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """What one way to write an option means. "no-verify" is `verify`, negated."""
-
-    name: str
-    negated: bool
-    takes: Takes
-
-    @classmethod
-    def of(cls, option: Option, negated: bool = False) -> _Form:
-        own = option.name.startswith("no-")
-        return cls(option.name.removeprefix("no-"), negated != own, option.takes)
-
-
-def _find_long(syntax: Syntax, name: str) -> set[_Form]:
-    """What `--name` may mean: exactly, else as an abbreviation. More than one: ambiguous."""
-    exact = {form for long, form in _long_forms(syntax) if long == name}
-    return exact or {form for long, form in _long_forms(syntax) if long.startswith(name)}
-
-
-def _long_forms(syntax: Syntax) -> Iterator[tuple[str, _Form]]:
-    """Every way to write a long option: itself, and negated."""
-    for long, option in syntax.long.items():
-        yield long, _Form.of(option)
-        yield (long[3:] if long.startswith("no-") else f"no-{long}"), _Form.of(option, True)
