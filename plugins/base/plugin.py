@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, final
 
 from plugins.base.model import Decision, Layer, Operation, Reason
 from plugins.base.rules import ToolRules, judge_subcommands
@@ -117,6 +117,26 @@ class Plugin:
     def evaluate(cls, policy: Policy, operation: Operation) -> Decision:
         """Judge an operation. Pure; used alike for enforcing, explaining, replay and tests."""
         return Decision(judge_subcommands(policy, operation))
+
+    @classmethod
+    @final
+    def decide(cls, policy: Policy, operation: Operation) -> Decision:
+        """What decides: `evaluate`, but for connections through the gateway that `network.allow` makes."""
+        from plugins.base.egress.connections import is_connection, judge_connection
+
+        if not cls.gateway and is_connection(operation):
+            return judge_connection(policy, operation)
+        return cls.evaluate(policy, operation)
+
+    @classmethod
+    @final
+    def relax(cls, policy: Policy, operation: Operation, reason: Reason) -> str:
+        """The same for an operator's "always": `relaxed`, or the host among those of `network.allow`."""
+        from plugins.base.egress.connections import is_connection, relax_connection
+
+        if not cls.gateway and is_connection(operation):
+            return relax_connection(policy, operation, reason)
+        return cls.relaxed(policy, operation, reason)
 
     @classmethod
     def relaxed(cls, policy: Policy, operation: Operation, reason: Reason) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -40,6 +40,8 @@ class ToolRules(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    own_gateway: ClassVar[bool] = False  # the plugin has one, so the policy can have no `network:`
 
     blocked_subcommands: tuple[Words, ...] = ()
     allowed_subcommands: tuple[Words, ...] | None = None  # None: all that are not blocked

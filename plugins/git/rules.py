@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -40,6 +40,8 @@ BranchPattern = Annotated[Pattern, AfterValidator(_branch)]
 
 class GitRules(ToolRules):
     """The `rules:` of git.yaml. In patterns `*` stands for any text."""
+
+    own_gateway: ClassVar[bool] = True
 
     blocked_branches: tuple[BranchPattern, ...] = ("main", "master", "release/*", "production")
     allowed_branch_patterns: tuple[BranchPattern, ...] = ()  # none: all that are not blocked

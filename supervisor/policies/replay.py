@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from plugins.base.control import AuditEvent
+from plugins.base.egress.connections import is_connection
 from plugins.base.model import Layer, Operation, RefUpdate
 from plugins.base.plugin import Plugin
 from plugins.base.policy import Policy
@@ -36,11 +37,15 @@ def operation_of(record: Request | AuditEvent) -> Operation:
 
 
 def replayed(events: Iterable[AuditEvent], plugin: str) -> list[AuditEvent]:
-    """Of each command of the plugin the record that knows most, from events that are newest first."""
-    newest: dict[str, AuditEvent] = {}
+    """Of each command of the plugin the record that knows most, from events that are newest first.
+
+    A connection that a tool asked for is something else than the command that it belongs to.
+    """
+    newest: dict[tuple[str, ...], AuditEvent] = {}
     for event in events:
-        if event.plugin == plugin and event.layer in _LAYERS and event.args:
-            newest.setdefault(event.command or event.id, event)
+        if event.plugin == plugin and event.layer in _LAYERS and event.args and event.verdict != "info":
+            further = event.args if is_connection(operation_of(event)) else ()
+            newest.setdefault((event.command or event.id, *further), event)
     return list(newest.values())
 
 
@@ -51,8 +56,8 @@ def differences(
     found: dict[tuple[bool, tuple[str, ...]], Difference] = {}
     for event in events:
         operation = operation_of(event)
-        allowed = kind.evaluate(new, operation).allowed
-        if allowed == kind.evaluate(old, operation).allowed:
+        allowed = kind.decide(new, operation).allowed
+        if allowed == kind.decide(old, operation).allowed:
             continue
         before = found.get((allowed, event.args))
         found[allowed, event.args] = (

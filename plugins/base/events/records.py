@@ -81,9 +81,9 @@ class Recorder:
         """Record what was refused without judging it. Raises `SpoolError`."""
         self._event(about, layer=layer.value, verdict=verdict.value, rule=rule, reason=safe_text(reason))
 
-    def information(self, layer: str, reason: str) -> None:
-        """Record something that happened to the plugin. Raises `SpoolError`."""
-        self._event(About("", (), "", "", ""), layer=layer, verdict="info", reason=safe_text(reason))
+    def information(self, layer: str, reason: str, about: About | None = None) -> None:
+        """Record something that happened, to the plugin or to a command. Raises `SpoolError`."""
+        self._event(about or About("", (), "", "", ""), layer=layer, verdict="info", reason=safe_text(reason))
 
     def outcome(self, command: str, exit_code: int, duration_ms: float) -> None:
         """Record how a command that ran came to its end."""

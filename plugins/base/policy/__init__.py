@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from plugins.base.errors import Denied
 from plugins.base.model import Reason
 from plugins.base.policy.reading import credential_hosts, read_policy
-from plugins.base.policy.schema import Access, Approvals, Limits, PolicyFile, Remotes, rule_names
+from plugins.base.policy.schema import Access, Approvals, Limits, Network, PolicyFile, Remotes, rule_names
 from plugins.base.policy.yaml_nodes import Document
 from plugins.base.rules import ToolRules
 
@@ -56,6 +56,7 @@ class Policy:
     credentials: Mapping[str, str]  # name of the credential -> environment variable that holds it
     credential_hosts: Mapping[str, tuple[str, ...]]  # for each credential, where it may be sent
     remotes: Remotes
+    network: Network
     rules: ToolRules
     approvals: Approvals
     limits: Limits

@@ -166,6 +166,7 @@ def _cross_checks(document: Document, rules_model: type[ToolRules], plugin: str 
         message = f"`plugin` must be `{plugin}`, like the file's name, not {quote(named)}"
         yield Fault(document.place(("plugin",)), message)
     yield from _credential_checks(document)
+    yield from _network_checks(document, rules_model)
     approvals = value.get("approvals")
     never = approvals.get("never") if isinstance(approvals, dict) else None
     known = rule_names(rules_model)
@@ -173,6 +174,12 @@ def _cross_checks(document: Document, rules_model: type[ToolRules], plugin: str 
         if isinstance(rule, str) and rule not in known:
             message = f"`approvals.never` names no rule: {quote(rule)}{suggestion(rule, known)}"
             yield Fault(document.place(("approvals", "never", index)), message)
+
+
+def _network_checks(document: Document, rules_model: type[ToolRules]) -> Iterator[Fault]:
+    if rules_model.own_gateway and "network" in document.value:
+        message = "`network` is for tools without a gateway of their own; this one's goes by `remotes` alone"
+        yield Fault(document.key_place(("network",)), message)
 
 
 def _credential_checks(document: Document) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
+from plugins.base.policy.hosts import parse_allowed
 from plugins.base.policy.yaml_nodes import Bare
 from plugins.base.rules import ToolRules
 
@@ -71,6 +72,11 @@ def _mode(value: object) -> int:
     return mode
 
 
+def _allowed_host(value: str) -> str:
+    parse_allowed(value)
+    return value
+
+
 def is_tool_name(name: str) -> bool:
     """Whether this can name a tool: a single, harmless part of a path."""
     return _TOOL_NAME.fullmatch(name) is not None
@@ -94,6 +100,12 @@ class Remotes(Section):
 
     push: tuple[RemotePattern, ...] = ("origin",)
     fetch: tuple[RemotePattern, ...] = ("origin",)
+
+
+class Network(Section):
+    """Hosts that a tool without a gateway of its own may reach, over TLS alone as far as the tool does so."""
+
+    allow: Annotated[tuple[Annotated[str, AfterValidator(_allowed_host)], ...], Field(max_length=256)] = ()
 
 
 class Approvals(Section):
@@ -128,6 +140,7 @@ class PolicyFile(Section):
         str, Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(min_length=1)]
     ] = {}
     remotes: Remotes = Remotes()
+    network: Network = Network()
     rules: Any
     approvals: Approvals = Approvals()
     limits: Limits = Limits()
@@ -141,4 +154,4 @@ def file_model(rules_model: type[ToolRules]) -> type[PolicyFile]:
 
 def rule_names(rules_model: type[ToolRules]) -> tuple[str, ...]:
     """Every name that `approvals.never` may list, and that a reason may carry."""
-    return (*rules_model.model_fields, "remotes.push", "remotes.fetch")
+    return (*rules_model.model_fields, "remotes.push", "remotes.fetch", "network.allow")

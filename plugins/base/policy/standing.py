@@ -19,12 +19,12 @@ _BY_HAND = "Approve it once or for a time, or edit the policy by hand."
 def standing_policy(plugin: type[Plugin], policy: Policy, operation: Operation) -> str:
     """The text of a policy that allows the operation. Raises `EditError` when no edit of a rule does."""
     for edits in range(_MOST_EDITS):
-        decision = plugin.evaluate(policy, operation)
+        decision = plugin.decide(policy, operation)
         if decision.allowed and edits:
             return policy.text
         if decision.allowed:
             raise EditError("No rule that could be changed blocks this.", hint=_BY_HAND)
-        text = plugin.relaxed(policy, operation, decision.reasons[0])
+        text = plugin.relax(policy, operation, decision.reasons[0])
         policy = parse_policy(
             text, file=f"{policy.plugin}.yaml", rules_model=plugin.rules_model, plugin=policy.plugin
         )

@@ -9,42 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import shutil
-import signal
-import sys
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 from aiohttp import web
 
-from plugins.base.control import (
-    Credentials,
-    Hello,
-    Isolation,
-    Lockdown,
-    Message,
-    Ready,
-    SetPolicy,
-    StartConfig,
-    Undo,
-    Undone,
-)
-from plugins.base.control.asking import Asking
+from plugins.base import gateway
+from plugins.base.control import Credentials, Message, StartConfig, Undo, Undone
 from plugins.base.control.link import ControlLink, LinkFactory
 from plugins.base.errors import ClaudeContainerError, Denied
-from plugins.base.events.records import About, Recorder, safe_args
-from plugins.base.events.spool import Spool
-from plugins.base.events.stats import Counters
-from plugins.base.main import lock_state, prepare_process, read_config, settle_memory
+from plugins.base.events.records import About, safe_args
+from plugins.base.gateway import Gateway, address, cannot_listen, claimed, run_process
 from plugins.base.model import Layer, Verdict
-from plugins.base.policy import Policy
-from plugins.base.policy.holder import PolicyHolder
 from plugins.base.secrets import Secret, take_from_environment
-from plugins.base.version import package_version
 from plugins.git import addresses
 from plugins.git.gateway.backup import Backups
 from plugins.git.gateway.forwards import Forwards, Settler
@@ -61,73 +41,49 @@ log = logging.getLogger(__name__)
 
 TOOL: Final = "git"
 CREDENTIALS: Final = "CLAUDE_CONTAINER_CREDENTIALS"  # names of the variables that hold secrets
-_COMMAND: Final = re.compile("[0-9a-f]{32}")  # as the worker says; it proves nothing
-_FLUSH_WITHIN: Final = 3.0
 _CONNECT_WITHIN: Final = 30.0
 _SILENT_AT_MOST: Final = 600.0  # seconds without a byte from the remote
 _CONNECTIONS: Final = 64
 _AT_ONCE: Final = 1 << 20  # bytes of an answer that wait to be read
 
 
-class GatewayProcess:
-    """One running gateway; a `LinkOwner` for its control link, a `Desk` for its judges."""
+class GatewayProcess(Gateway):
+    """git's gateway; a `Desk` for its judges."""
 
     def __init__(
         self, config: StartConfig, secrets: dict[str, Secret], link: LinkFactory = ControlLink
     ) -> None:
+        super().__init__(config, TOOL, GitRules, link)
         state = Path(config.state)
-        self._config = config
         self._secrets = secrets
-        self._started = time.time()
-        self._stopping = asyncio.Event()
-        self._spool = Spool.open(state / "spool")
-        self.counters = Counters()
-        self._lockdown: str | None = None
-        self._link = link(config.control, self._spool, self)
-        self._held = PolicyHolder(TOOL, GitRules, state / "policy.yaml", self._link.post)
         self._histories = Histories(state / "histories")
         self._backups = Backups(state / "backups")
         self.forwards = Forwards(state / "forwards")
         self._tasks: set[asyncio.Task[None]] = set()
-        self.recorder = Recorder(TOOL, self._spool)
 
     # ------------------------------------------------------------ what judges need
-
-    @property
-    def policy(self) -> Policy | None:
-        return self._held.policy
-
-    @property
-    def lockdown(self) -> str | None:
-        return self._lockdown
 
     def _max_pack_bytes(self) -> int:
         policy = self.policy
         return 0 if policy is None else policy.limits.max_pack_bytes
 
-    def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking:
-        return Asking(self._link, self.recorder, self.counters, say)
-
     def judge(self, command: str) -> Judge:
         self.counters.commands += 1
-        return WireJudge(self, TOOL, _claimed(command), self._histories, self._backups)
+        return WireJudge(self, TOOL, claimed(command), self._histories, self._backups)
 
     def record_refusal(self, asked: Asked, error: Denied) -> None:
         """Record what is refused before a judge sees it. Raises `SpoolError`: it is refused all the same."""
-        policy = self.policy
         verb = "push" if asked.service == RECEIVE_PACK else "fetch"
         url = f"/{asked.rest}" if asked.scheme == "file" else f"{asked.scheme}://{asked.rest}"
-        hash_ = policy.hash if policy is not None else ""
-        about = About(_claimed(asked.command), safe_args((verb, url)), "", "", hash_)
+        about = About(claimed(asked.command), safe_args((verb, url)), "", "", self.policy_hash)
         rule = "remotes" if isinstance(error, RemoteRefused) else "internal"
         self.counters.blocked += 1
         self.recorder.refusal(about, Verdict.BLOCKED, error.message, rule=rule, layer=Layer.WIRE)
 
     # ------------------------------------------------------------ life
 
-    async def run(self) -> None:
-        """Serve until `stop`. Raises `ClaudeContainerError` when it cannot start."""
-        quarantine = Path(self._config.state) / "quarantine"
+    async def serve(self) -> None:
+        quarantine = Path(self.config.state) / "quarantine"
         await asyncio.to_thread(_empty, quarantine)
         pushes = Pushes(self._histories, quarantine, self._max_pack_bytes)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_WITHIN, sock_read=_SILENT_AT_MOST)
@@ -143,78 +99,38 @@ class GatewayProcess:
             await self._serve(pushes)
 
     def _allowed(self, session: aiohttp.ClientSession) -> AllowedRemotes:
-        state = Path(self._config.state)
+        state = Path(self.config.state)
         return AllowedRemotes(
-            lambda: self.policy, self.origin, self._secrets, session, state, Path(self._config.workspace)
+            lambda: self.policy, self.origin, self._secrets, session, state, Path(self.config.workspace)
         )
 
     @property
     def origin(self) -> str:
         """The pinned origin; a path is made absolute, as the worker's git would."""
-        return addresses.anchored(self._config.origin, self._config.workspace)
+        return addresses.anchored(self.config.origin, self.config.workspace)
 
     async def _serve(self, pushes: Pushes) -> None:
-        if (policy := self._held.last_good()) is not None:
-            self._held.enforce(policy)
-        capability = self._config.gateway.rpartition("/")[2]
+        capability = self.config.gateway.rpartition("/")[2]
         server = Server(capability, self._remotes, pushes)
         runner = server.runner()
         await runner.setup()
         streams = StreamServer(capability, self._remotes, pushes)
         try:
-            await web.TCPSite(runner, *_address(self._config.gateway.split("/")[2])).start()
-            door = await asyncio.start_server(streams.serve, *_address(self._config.stream))
+            await web.TCPSite(runner, *address(self.config.gateway.split("/")[2])).start()
+            door = await asyncio.start_server(streams.serve, *address(self.config.stream))
         except OSError as error:
             await runner.cleanup()
-            raise ClaudeContainerError(
-                f"The gateway cannot listen on {self._config.stream}: {error.strerror}.",
-                hint="Stop what uses the port, or run: claude-container stop, then start.",
-            ) from error
+            raise cannot_listen(self.config.stream, error) from error
         async with door:
-            await self._talk()
+            settler = Settler(self.forwards, self.recorder, self._remotes.named, TOOL)
+            await self.talk(settler.run())
         await runner.cleanup()
-
-    async def _talk(self) -> None:
-        log.info("The gateway listens.")
-        settler = Settler(self.forwards, self.recorder, self._remotes.named, TOOL)
-        async with asyncio.TaskGroup() as tasks:
-            link, settling = tasks.create_task(self._link.run()), tasks.create_task(settler.run())
-            await self._stopping.wait()
-            settling.cancel()
-            await self._link.drain(_FLUSH_WITHIN)
-            link.cancel()
-        self._spool.close()
 
     # ------------------------------------------------------------ what the supervisor says and asks
 
-    def hello(self) -> Hello:
-        policy = self.policy
-        return Hello(
-            plugin=self._config.plugin, token=self._config.token, pid=os.getpid(), version=package_version(),
-            started=self._started, policy=policy.hash if policy is not None else "",
-        )  # fmt: skip
-
-    def news(self) -> list[Message]:
+    def describe(self) -> str:
         names = ", ".join(sorted(self._secrets)) or "no credential"
-        return [Ready(isolation=Isolation(), tool=f"gateway with {names}")]
-
-    def stats(self) -> Message:
-        return self.counters.snapshot(self._spool.pending)
-
-    def set_policy(self, message: SetPolicy) -> None:
-        try:
-            self._held.take(self._held.read(message))
-        except Denied as error:
-            self._held.reject(message, error)
-        else:
-            self._link.changed()
-
-    def set_lockdown(self, message: Lockdown) -> None:
-        self._lockdown = message.message if message.on else None
-        self._link.changed()
-
-    def stop(self) -> None:
-        self._stopping.set()
+        return f"gateway with {names}"
 
     def other(self, message: Message) -> None:
         if isinstance(message, Credentials):
@@ -232,8 +148,7 @@ class GatewayProcess:
             if old is not None:
                 old.wipe()
         log.info("Took over %s.", ", ".join(sorted(message.values)))
-        for each in self.news():
-            self._link.post(each)
+        self.tell_news()
 
     async def _undo(self, request: str) -> None:
         try:
@@ -266,20 +181,10 @@ class _Remotes:
         return self._allowed.for_push("file", url.removeprefix("/"))
 
 
-def _claimed(command: str) -> str:
-    """The id of a command, if it can be one."""
-    return command if _COMMAND.fullmatch(command) else ""
-
-
 def _empty(directory: Path) -> None:
     """Remove what is in it; the directory may be a disk of its own."""
     for left in directory.iterdir() if directory.is_dir() else ():
         shutil.rmtree(left, ignore_errors=True)
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host, int(port)
 
 
 # ---------------------------------------------------------------- the process
@@ -289,30 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the gateway that START.json describes; the exit status."""
     names = os.environ.pop(CREDENTIALS, "").split()
     secrets = take_from_environment(names)
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    if len(given) != 1:
-        sys.stderr.write("usage: python -m plugins.git.gateway START.json\n")
-        return 2
-    try:
-        asyncio.run(serve(read_config(Path(given[0])), secrets))
-    except ClaudeContainerError as error:
-        log.error("%s %s", error.message, error.hint)  # noqa: TRY400 -- a problem of the user's world
-        return 1
-    return 0
+    return gateway.main("plugins.git.gateway", lambda config: GatewayProcess(config, secrets), arguments)
 
 
-async def serve(config: StartConfig, secrets: dict[str, Secret], link: LinkFactory = ControlLink) -> None:
-    """Run one gateway until it is told to stop."""
-    prepare_process()
-    lock = lock_state(Path(config.state))
-    try:
-        process = GatewayProcess(config, secrets, link)
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signum, process.stop)
-        settle_memory()
-        await process.run()
-    finally:
-        os.close(lock)
+async def serve(config: StartConfig, secrets: dict[str, Secret], link: LinkFactory) -> None:
+    """Run one gateway, by another link than the supervisor's, until it is told to stop."""
+    await run_process(config, lambda config: GatewayProcess(config, secrets, link))

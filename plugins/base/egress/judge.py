@@ -1,0 +1,137 @@
+"""Judges one connection by the same `decide` as everywhere, records it, and asks the operator.
+
+The policy is taken when the decision is taken: an edit that arrives while a connection waits counts for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from plugins.base.control.asking import Asking, Blocked, Ruling
+from plugins.base.egress.connections import RULE, Connection, connection
+from plugins.base.errors import Denied
+from plugins.base.events.records import About, Recorder, safe_args
+from plugins.base.events.stats import Counters
+from plugins.base.model import LOCKDOWN, Decision, Layer, Verdict, refuse_all
+from plugins.base.plugin import Plugin
+from plugins.base.policy import Policy
+from plugins.base.refusal import plain_refusal
+
+_REFUSED: Final = (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED, Verdict.ERROR)
+
+Say = Callable[[str], Awaitable[None]]
+
+
+class Desk(Protocol):
+    """What a judge needs of the gateway: policy, records and questions."""
+
+    @property
+    def tool(self) -> str: ...
+
+    @property
+    def policy(self) -> Policy | None: ...
+
+    @property
+    def policy_hash(self) -> str: ...
+
+    @property
+    def lockdown(self) -> str | None: ...
+
+    @property
+    def recorder(self) -> Recorder: ...
+
+    @property
+    def counters(self) -> Counters: ...
+
+    def asking(self, say: Say) -> Asking: ...
+
+
+class ConnectionRefused(Denied):
+    """A rule refuses the connection. `text` is for the agent, as any refusal is written."""
+
+    def __init__(self, decision: Decision, request: str = "", note: str = "") -> None:
+        first = decision.reasons[0]
+        super().__init__(first.message, hint=first.hint)
+        self.text = plain_refusal(decision, request, note)
+        self.line = " ".join(
+            [first.message, f"({first.rule}{f', line {first.line}' if first.line else ''})", note]
+        ).strip()
+
+
+class ConnectionJudge:
+    """The judge of one connection, until it is over."""
+
+    def __init__(self, desk: Desk, kind: type[Plugin], command: str, host: str, say: Say) -> None:
+        self._desk = desk
+        self._kind = kind
+        self._command = command
+        self._host = host
+        self._asking = desk.asking(say)
+        self._asked = connection(desk.tool, host)
+        self._approved = False
+        self._note = ""
+
+    def decide(self, asked: Connection | None = None) -> Decision:
+        if self._desk.lockdown is not None:
+            return refuse_all(LOCKDOWN, f"Locked down by the operator: {self._desk.lockdown}")
+        policy = self._desk.policy
+        if policy is None:
+            return refuse_all("internal", "There is no valid policy, so nothing can be reached.")
+        return self._kind.decide(policy, asked or self._asked)
+
+    async def admit(self) -> None:
+        """Judge the name, ask where that may help, and record it.
+
+        Raises `ConnectionRefused`, and `SpoolError` when it cannot be recorded.
+        """
+        policy, decision = self._desk.policy, self.decide()
+        ruling = Ruling(Verdict.ALLOWED if decision.allowed else Verdict.BLOCKED)
+        if policy is not None and decision.approvable and policy.approvals.on_block == "hold":
+            blocked = Blocked(self._about(), policy, self._asked, decision, self.decide)
+            ruling = await self._asking.settle(blocked)
+        self._approved = ruling.verdict is Verdict.APPROVED
+        self._record(ruling.verdict, decision, ruling.request, ruling.note)
+        if not ruling.may_run:
+            raise ConnectionRefused(decision, ruling.request, ruling.note)
+
+    def place(self, addresses: tuple[str, ...], own: tuple[str, ...]) -> None:
+        """Judge again, now that it is known what the name stands for. Raises as `admit`."""
+        self._asked = connection(self._desk.tool, self._host, addresses, own)
+        self.check()
+
+    def check(self) -> None:
+        """Raises `ConnectionRefused`, recorded, when it may not be, or not go on, by what is in force now."""
+        if not self.holds():
+            decision = self.decide()
+            self._record(Verdict.BLOCKED, decision)
+            raise ConnectionRefused(decision)
+
+    def holds(self) -> bool:
+        """Whether it may be by what is in force now; a yes is good for what can still be approved."""
+        decision = self.decide()
+        return decision.allowed or (self._approved and decision.approvable)
+
+    def abandon(self) -> None:
+        """Nobody waits any more: a question ends as a no."""
+        self._asking.abandon()
+
+    def over(self, what: str) -> None:
+        """Record how it ended."""
+        self._desk.recorder.information("wire", what, self._about())
+
+    def _record(self, verdict: Verdict, decision: Decision, request: str = "", note: str = "") -> None:
+        self._desk.counters.blocked += verdict in _REFUSED
+        self._desk.recorder.decision(
+            self._about(), Layer.WIRE, verdict, self._asked, decision, reason=note, request=request
+        )
+
+    def _about(self) -> About:
+        return About(self._command, safe_args(self._asked.argv), "", "", self._desk.policy_hash)
+
+
+def record_unjudged(desk: Desk, command: str, asked: tuple[str, ...], why: str) -> None:
+    """Record what is refused for how it is asked. Raises `SpoolError`: it is refused all the same."""
+    desk.counters.blocked += 1
+    about = About(command, safe_args(asked), "", "", desk.policy_hash)
+    desk.recorder.refusal(about, Verdict.BLOCKED, why, rule=RULE, layer=Layer.WIRE)
