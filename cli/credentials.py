@@ -8,7 +8,7 @@ from cli.connection import ask
 from cli.output import emit, json_option, table
 from plugins.base.errors import ClaudeContainerError
 from supervisor.credentials import present, variables
-from supervisor.gateways import gateway_of
+from supervisor.gateways import own_gateway
 from supervisor.home import Home
 from supervisor.policies.store import PolicyStore
 
@@ -44,7 +44,7 @@ def _rows(store: PolicyStore) -> list[tuple[str, str, str, list[str]]]:
     rows: list[tuple[str, str, str, list[str]]] = []
     for tool in store.names():
         policy = store.read(tool).policy
-        if policy is not None and gateway_of(tool):
+        if policy is not None and own_gateway(tool):
             rows += [
                 (tool, name, variable, list(policy.credential_hosts.get(name, ())))
                 for name, variable in policy.credentials.items()

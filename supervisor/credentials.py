@@ -8,7 +8,7 @@ from typing import Final
 
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.secrets import Secret, take_from_environment
-from supervisor.gateways import gateway_of, is_gateway, tool_of
+from supervisor.gateways import is_gateway, own_gateway, tool_of
 from supervisor.policies.store import PolicyStore
 
 _USUAL: Final = ("GITHUB_TOKEN", "GH_TOKEN")
@@ -27,7 +27,7 @@ class Credentials:
 
     def values(self, plugin: str) -> dict[str, str]:
         """The credentials of a gateway, by environment variable; no other plugin has any."""
-        if not is_gateway(plugin):
+        if not _may_have(plugin):
             return {}
         names = [name for name in _named(self._store, tool_of(plugin)) if name in self._secrets]
         return {name: os.fsdecode(self._secrets[name].reveal()) for name in names}
@@ -42,19 +42,24 @@ class Credentials:
 
     def wanted(self, plugin: str, values: Mapping[str, str]) -> dict[str, str]:
         """The values that this gateway's policy names."""
-        named = set(_named(self._store, tool_of(plugin)))
+        named = set(_named(self._store, tool_of(plugin))) if _may_have(plugin) else ()
         return {name: value for name, value in values.items() if name in named}
 
 
 def variables(store: PolicyStore) -> tuple[str, ...]:
     """The environment variables that any policy with a gateway names."""
-    named = [name for tool in store.names() if gateway_of(tool) for name in _named(store, tool)]
+    named = [name for tool in store.names() if own_gateway(tool) for name in _named(store, tool)]
     return tuple(dict.fromkeys((*named, *_USUAL)))
 
 
 def present(store: PolicyStore) -> dict[str, str]:
     """Those of them that this process's environment has, with their values."""
     return {name: value for name in variables(store) if (value := os.environ.get(name))}
+
+
+def _may_have(plugin: str) -> bool:
+    """A gateway that its plugin brings: one that a policy's `network` makes has no credentials."""
+    return is_gateway(plugin) and bool(own_gateway(tool_of(plugin)))
 
 
 def _named(store: PolicyStore, tool: str) -> Iterable[str]:

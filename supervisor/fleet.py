@@ -122,7 +122,7 @@ class Fleet:
         while True:
             changed = self._changed
             held = {*self.files, *self.plugins} if self._closing else self.held
-            plan = reconcile.plan(self.files, held, self._lives(), time.monotonic())
+            plan = reconcile.plan(self.files, held, self._lives(), time.monotonic(), self._outdated())
             for action in plan.actions:
                 if not self._waits(action):
                     self._carry_out(action)
@@ -136,6 +136,11 @@ class Fleet:
 
     def _lives(self) -> dict[str, Life]:
         return {name: managed.life for name, managed in self.plugins.items()}
+
+    def _outdated(self) -> list[str]:
+        """Those whose start configuration is another one now: their gateway came, or is gone."""
+        running = ((name, managed.instance) for name, managed in self.plugins.items())
+        return [name for name, instance in running if instance and not self._configs.fits(instance.config)]
 
     def _carry_out(self, action: reconcile.Action) -> None:
         """Begin it: when this returns, the plan knows that it is under way."""
@@ -220,7 +225,8 @@ class Fleet:
                 remove_wrapper(self._home, managed.name)
         except (ClaudeContainerError, OSError) as error:
             self._hub.warn(f"wrapper {managed.name}", f"A wrapper cannot be removed: {error}")
-        self._journal.note("supervisor", managed.name, "Removed: its policy file is gone.")
+        why = "no policy needs it" if is_gateway(managed.name) else "its policy file is gone"
+        self._journal.note("supervisor", managed.name, f"Removed: {why}.")
 
     # ------------------------------------------------------------ the beginning and the end
 

@@ -1,6 +1,8 @@
-"""Gateways: the second process of a tool whose plugin has one, and where the two find each other.
+"""Gateways: the second process of a tool whose plugin or policy wants one, and where both find it.
 
-A gateway is named after its tool, goes by the tool's policy file, and has neither wrapper nor socket.
+A gateway is named after its tool, goes by the tool's policy file, and has neither wrapper nor socket. git's
+is its plugin's own and has the credentials; that of any other tool is there while `network.allow` of the
+policy in force has hosts, and has none.
 """
 
 from __future__ import annotations
@@ -8,15 +10,18 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from plugins.base.egress import MODULE as EGRESS
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.gateway import SUFFIX
+from plugins.base.policy import Policy
 from plugins.base.registry import plugin_class
 from supervisor.state_db import StateDb
 
-SUFFIX: Final = "-gateway"
 _KEY: Final = "gateway:"
 _HOST: Final = "127.0.0.1"
 _NEVER_OUTGOING: Final = range(10_000, 32_768)  # ports below those that Linux gives to connections by itself
@@ -32,17 +37,17 @@ def tool_of(name: str) -> str:
     return name.removesuffix(SUFFIX)
 
 
-def gateway_of(tool: str) -> str | None:
-    """The name of the tool's gateway; None when its plugin has none."""
+def own_gateway(tool: str) -> str:
+    """The module of the gateway that the tool's plugin brings, with the credentials; "" when it has none."""
     try:
-        return tool + SUFFIX if plugin_class(tool).gateway else None
+        return plugin_class(tool).gateway
     except ClaudeContainerError:
-        return None  # what is wrong with the plugin shows when it starts
+        return ""  # what is wrong with the plugin shows when it starts
 
 
-def module_of(name: str) -> str:
-    """The Python module that runs this plugin."""
-    return plugin_class(tool_of(name)).gateway if is_gateway(name) else "plugins.base"
+def module_for(tool: str, policy: Policy | None) -> str:
+    """The module of the tool's gateway under this policy; "" when it has none."""
+    return own_gateway(tool) or (EGRESS if policy is not None and policy.network.allow else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +58,60 @@ class Doors:
     stream: str = ""
 
 
-def doors(tool: str, db: StateDb, *, running: bool) -> Doors:
+class Gateways:
+    """Which tools have a gateway, and where each listens on this machine.
+
+    `in_force` finds the policy of a tool that nobody has said anything of yet; `running` are the plugins that
+    an earlier supervisor left: their gateways may hold their ports.
+    """
+
+    def __init__(
+        self, db: StateDb, in_force: Callable[[str], Policy | None], running: tuple[str, ...] = ()
+    ) -> None:
+        self._db = db
+        self._in_force = in_force
+        self._running = running
+        self._modules: dict[str, str] = {}
+        self._doors: dict[str, Doors] = {}
+
+    def take(self, tool: str, policy: Policy | None) -> None:
+        """Go by this policy from now on."""
+        self._modules[tool] = module_for(tool, policy)
+
+    def of(self, tool: str) -> str | None:
+        """The name of the tool's gateway; None when it has none."""
+        return tool + SUFFIX if self._module(tool) else None
+
+    def module(self, plugin: str) -> str:
+        """The Python module that runs this plugin."""
+        return self._module(tool_of(plugin)) if is_gateway(plugin) else "plugins.base"
+
+    def doors(self, tool: str) -> Doors:
+        """Where it listens: the same for all that is started."""
+        module = self._module(tool)
+        if not module:
+            return Doors()
+        if tool not in self._doors:
+            self._doors[tool] = doors(
+                tool, self._db, running=tool + SUFFIX in self._running, streams=module != EGRESS
+            )
+        return self._doors[tool]
+
+    def _module(self, tool: str) -> str:
+        if tool not in self._modules:
+            self.take(tool, self._in_force(tool))
+        return self._modules[tool]
+
+
+def doors(tool: str, db: StateDb, *, running: bool, streams: bool = True) -> Doors:
     """Where the tool's gateway listens on this machine: the same as last time while that can be.
 
-    `running`: a gateway of an earlier supervisor may hold the ports.
+    `running`: a gateway of an earlier supervisor may hold the ports. `streams`: it has a second door.
     """
-    if gateway_of(tool) is None:
-        return Doors()
     kept = _kept(db.get(_KEY + tool))
-    if kept is not None and (running or _free(kept)):
+    if kept is not None and bool(kept.stream) == streams and (running or _free(kept)):
         return kept
-    new = _new()
+    new = _new(streams=streams)
     db.set(_KEY + tool, json.dumps([new.gateway, new.stream]))
     return new
 
@@ -72,10 +120,12 @@ def _kept(text: str | None) -> Doors | None:
     return Doors(*json.loads(text)) if text else None
 
 
-def _new() -> Doors:
+def _new(*, streams: bool) -> Doors:
     with closing(socket.socket()) as first, closing(socket.socket()) as second:
         ports = [_bind(each) for each in (first, second)]
-    return Doors(f"http://{_HOST}:{ports[0]}/{secrets.token_urlsafe(32)}", f"{_HOST}:{ports[1]}")
+    return Doors(
+        f"http://{_HOST}:{ports[0]}/{secrets.token_urlsafe(32)}", f"{_HOST}:{ports[1]}" if streams else ""
+    )
 
 
 def _bind(sock: socket.socket) -> int:
@@ -90,8 +140,8 @@ def _bind(sock: socket.socket) -> int:
 
 
 def _free(chosen: Doors) -> bool:
-    """Whether both ports can be listened on."""
-    for address in (chosen.gateway.split("/")[2], chosen.stream):
+    """Whether its ports can be listened on."""
+    for address in filter(None, (chosen.gateway.split("/")[2], chosen.stream)):
         host, _, port = address.rpartition(":")
         with closing(socket.socket()) as each:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

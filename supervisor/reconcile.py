@@ -163,13 +163,26 @@ class Plan:
     next_at: float | None = None
 
 
-def plan(files: Collection[str], held: Collection[str], lives: Mapping[str, Life], now: float) -> Plan:
-    """Compare what should run (tools with `files`, but for those `held` by an operator) with what does."""
+def plan(
+    files: Collection[str], held: Collection[str], lives: Mapping[str, Life], now: float,
+    outdated: Collection[str] = (),
+) -> Plan:  # fmt: skip
+    """Compare what should run (tools with `files`, but for those `held` by an operator) with what does.
+
+    What is `outdated` was started with something that is otherwise now: it ends, and is started anew.
+    """
     actions: list[Action] = []
     times: list[float] = []
     for name in sorted({*files, *lives}):
         life = lives.get(name, Life())
-        action = _action(name, life, now, there=name in files, wanted=name in files and name not in held)
+        action = _action(
+            name,
+            life,
+            now,
+            there=name in files,
+            wanted=name in files and name not in held,
+            outdated=name in outdated,
+        )
         if action is not None:
             actions.append(action)
         elif (at := _next(life, wanted=name in files and name not in held)) is not None:
@@ -177,9 +190,9 @@ def plan(files: Collection[str], held: Collection[str], lives: Mapping[str, Life
     return Plan(tuple(actions), min(times, default=None))
 
 
-def _action(name: str, life: Life, now: float, *, there: bool, wanted: bool) -> Action | None:
+def _action(name: str, life: Life, now: float, *, there: bool, wanted: bool, outdated: bool) -> Action | None:
     match life.process:
-        case Process.ALIVE if not wanted:
+        case Process.ALIVE if not wanted or outdated:
             return Stop(name)
         case Process.ALIVE if not life.linked and now >= life.link_changed + SILENCE:
             return Stop(name, f"It did not reach the supervisor for {SILENCE:.0f} s.")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from plugins.base.control import StartConfig
-from supervisor.gateways import Doors, module_of, tool_of
+from supervisor.gateways import Doors, tool_of
 from supervisor.home import Home
+
+
+class Where(Protocol):
+    """See `supervisor.gateways.Gateways`."""
+
+    def doors(self, tool: str) -> Doors: ...
+
+    def module(self, plugin: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +29,10 @@ class StartConfigs:
     path: str  # PATH of the real tools
     origin: str = ""
     git_config: dict[str, str] = field(default_factory=dict)
-    doors: Callable[[str], Doors] = lambda _: Doors()  # of a tool's gateway
+    gateways: Where | None = None  # None: no tool has one
 
     def make(self, plugin: str) -> StartConfig:
-        doors = self.doors(tool_of(plugin))
+        doors = self._doors(plugin)
         return StartConfig(
             plugin=plugin,
             socket=str(self.home.plugin_socket(plugin)),
@@ -36,14 +44,17 @@ class StartConfigs:
             path=self.path,
             origin=self.origin,
             git_config=self.git_config,
-            module=module_of(plugin),
+            module=self.gateways.module(plugin) if self.gateways is not None else "plugins.base",
             gateway=doors.gateway,
             stream=doors.stream,
         )
 
     def fits(self, config: StartConfig) -> bool:
         """Whether a plugin that was started with this serves as well as a new one."""
-        doors = self.doors(tool_of(config.plugin))
+        doors = self._doors(config.plugin)
         return (config.workspace, config.origin, config.control, config.gateway, config.stream) == (
             str(self.workspace), self.origin, str(self.home.control_socket), doors.gateway, doors.stream,
         )  # fmt: skip
+
+    def _doors(self, plugin: str) -> Doors:
+        return self.gateways.doors(tool_of(plugin)) if self.gateways is not None else Doors()

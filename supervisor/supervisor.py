@@ -25,7 +25,7 @@ from supervisor.control_server import ControlServer
 from supervisor.credentials import Credentials
 from supervisor.fleet import Fleet
 from supervisor.gateway_desk import GatewayDesk
-from supervisor.gateways import SUFFIX, Doors, doors
+from supervisor.gateways import Gateways
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal
@@ -92,10 +92,11 @@ class Supervisor:
         configs = await asyncio.to_thread(_configs, self._home, workspace, db, hub)
         try:
             await leftovers.stop(self._home, but=runtime.name)
-            configs = replace(configs, doors=await _doors(runtime, db))
+            gateways = Gateways(db, PolicyStore(self._home).in_force, await runtime.found())
+            configs = replace(configs, gateways=gateways)
             async with asyncio.TaskGroup() as group:
                 parts = _Parts(
-                    self._home, configs, runtime, db, audit, hub, Tasks(group), credentials,
+                    self._home, configs, gateways, runtime, db, audit, hub, Tasks(group), credentials,
                     self.request_stop, self._why,
                 )  # fmt: skip
                 await parts.start(group, ready)
@@ -120,8 +121,9 @@ class _Parts:
     """The parts of one run, and the order in which they start and stop."""
 
     def __init__(
-        self, home: Home, configs: StartConfigs, runtime: Runtime, db: StateDb, audit: AuditStore, hub: Hub,
-        tasks: Tasks, credentials: Credentials, stop: Callable[[], None], why: str,
+        self, home: Home, configs: StartConfigs, gateways: Gateways, runtime: Runtime, db: StateDb,
+        audit: AuditStore, hub: Hub, tasks: Tasks, credentials: Credentials, stop: Callable[[], None],
+        why: str,
     ) -> None:  # fmt: skip
         store = PolicyStore(home)
         self._home = home
@@ -130,7 +132,7 @@ class _Parts:
         self._tasks = tasks
         self.journal = Journal(audit, hub)
         self.fleet = Fleet(home, runtime, configs, self.journal, hub, tasks)
-        self.keeper = PolicyKeeper(home, store, self.fleet, self.journal, hub, tasks)
+        self.keeper = PolicyKeeper(home, store, self.fleet, gateways, self.journal, hub, tasks)
         self.approvals = Approvals(
             db, lambda: hub.changed("requests"), lambda: self.operations.operators, self.journal.record
         )
@@ -212,19 +214,6 @@ def _configs(home: Home, workspace: Path, db: StateDb, hub: Hub) -> StartConfigs
             "was first started: only that one is the policy's origin.",
         )
     return StartConfigs(home, workspace, path, origin, git_config(path))
-
-
-async def _doors(runtime: Runtime, db: StateDb) -> Callable[[str], Doors]:
-    """Where each tool's gateway listens: looked up once, the same for all that is started."""
-    found = await runtime.found()
-    known: dict[str, Doors] = {}
-
-    def of(tool: str) -> Doors:
-        if tool not in known:
-            known[tool] = doors(tool, db, running=tool + SUFFIX in found)
-        return known[tool]
-
-    return of
 
 
 def _version() -> str:

@@ -97,8 +97,19 @@ class Plugin:
         return ()
 
     def connect_ports(self) -> tuple[int, ...]:
-        """TCP ports that the worker may connect to: those of the plugin's own gateway."""
-        return ()
+        """TCP ports that the worker may connect to: those of the plugin's gateway."""
+        from plugins.base.egress.environment import port
+
+        return (port(self.config.gateway),) if self.config.gateway else ()
+
+    @final
+    def connected(self, environment: Mapping[str, str], command: str) -> Mapping[str, str]:
+        """The environment with the way to the gateway that `network.allow` makes, if there is one."""
+        from plugins.base.egress.environment import through
+
+        if self.gateway or not self.config.gateway:
+            return environment
+        return through(self.config.gateway, command, environment)
 
     def environment(self, untrusted_environment: Mapping[str, str]) -> dict[str, str]:
         """Choose what of the caller's environment reaches the tool."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, validate_call
 
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.gateway import SUFFIX
 from supervisor.approvals.answers import Approvals
 from supervisor.approvals.requests import RequestError
 from supervisor.assets import example_policy
@@ -150,9 +151,11 @@ class Operations:
         self._fleet.changed()
 
     async def _settled(self, name: str) -> PluginStatus:
-        """Wait until it is known whether the plugin runs."""
+        """Wait until it is known whether the plugin runs, and its gateway if it has one."""
+        names = (name, name + SUFFIX)
         await self._fleet.until(
-            lambda: name not in self._fleet.plugins or settled(self._fleet.status(name)), _SETTLING
+            lambda: all(settled(self._fleet.status(each)) for each in names if each in self._fleet.plugins),
+            _SETTLING,
         )
         return self._present(name)
 

@@ -22,8 +22,9 @@ from types import MappingProxyType
 from typing import Final
 
 from plugins.base.control import StartConfig
+from plugins.base.egress import MODULE as EGRESS
 from plugins.git import addresses
-from supervisor.gateways import gateway_of, is_gateway, tool_of
+from supervisor.gateways import is_gateway, tool_of
 from supervisor.home import Home
 
 # ---------------------------------------------------------------- where things are inside
@@ -276,7 +277,7 @@ def _covers_the_image(path: str) -> bool:
 def _local_origin(config: StartConfig) -> tuple[Mount, ...]:
     """An origin on this machine's disk, which the gateway alone reaches, under the name that it goes by."""
     origin = addresses.anchored(config.origin, config.workspace)
-    if not origin.startswith("/"):
+    if not origin.startswith("/") or config.module == EGRESS:
         return ()
     real = addresses.real_path(origin)
     workspace = Path(config.workspace).resolve()
@@ -339,6 +340,6 @@ def labels(home: Home, plugin: str = "") -> Mapping[str, str]:
     return MappingProxyType({**ours, LABEL_PLUGIN: plugin} if plugin else ours)
 
 
-def has_network(plugin: str) -> bool:
+def has_network(config: StartConfig) -> bool:
     """Whether the plugin's tool has a gateway, and so a network to reach it."""
-    return gateway_of(tool_of(plugin)) is not None
+    return bool(config.gateway)

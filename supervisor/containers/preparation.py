@@ -78,7 +78,7 @@ class Preparation:
 
     async def _wanted(self, at: Connected, config: StartConfig) -> _Wanted:
         tool, network = tool_of(config.plugin), None
-        if facts.has_network(config.plugin):
+        if facts.has_network(config):
             async with self._network:
                 network = await off_loop(at.networks.inner, tool)
                 await off_loop(at.networks.outer)

@@ -13,10 +13,11 @@ from typing import NoReturn
 
 from plugins.base.control import Applied
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.gateway import SUFFIX
 from plugins.base.policy import policy_hash
 from plugins.base.policy.watch import changes
 from supervisor.fleet import Fleet
-from supervisor.gateways import gateway_of, is_gateway, tool_of
+from supervisor.gateways import Gateways, is_gateway, tool_of
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal
@@ -32,11 +33,13 @@ class PolicyKeeper:
     """Between the policy files and the plugins."""
 
     def __init__(
-        self, home: Home, store: PolicyStore, fleet: Fleet, journal: Journal, hub: Hub, tasks: Tasks
-    ) -> None:
+        self, home: Home, store: PolicyStore, fleet: Fleet, gateways: Gateways, journal: Journal, hub: Hub,
+        tasks: Tasks,
+    ) -> None:  # fmt: skip
         self._home = home
         self._store = store
         self._fleet = fleet
+        self._gateways = gateways
         self._journal = journal
         self._hub = hub
         self._tasks = tasks
@@ -64,13 +67,22 @@ class PolicyKeeper:
                 self._leave(name)
                 return
             file = await asyncio.to_thread(self._store.read, name)
-            for each in _processes(name):
-                new = each not in self._fleet.files
-                managed = self._fleet.add(each)
-                if new:
-                    await self._recall(managed)
-                self._take(managed, file)
-                self.send(managed)
+            if file.policy is not None:  # else what was in force stays so, its gateway included
+                self._gateways.take(name, file.policy)
+            gateway = self._gateways.of(name)
+            if gateway is None:
+                self._fleet.discard(name + SUFFIX)
+            for each in (name, gateway) if gateway is not None else (name,):
+                await self._follow(each, file)
+
+    async def _follow(self, name: str, file: PolicyFile) -> None:
+        """See to it that one of the tool's processes is there, and goes by the file."""
+        new = name not in self._fleet.files
+        managed = self._fleet.add(name)
+        if new:
+            await self._recall(managed)
+        self._take(managed, file)
+        self.send(managed)
 
     def send(self, managed: Managed) -> None:
         """Send the plugin what it should enforce, when it does not."""
@@ -100,8 +112,9 @@ class PolicyKeeper:
         """The file was removed on purpose: nobody waits for it to come back."""
         async with self._locks[name]:
             if not self._exists(name):
-                for each in _processes(name):
+                for each in (name, name + SUFFIX):
                     self._fleet.discard(each)
+                self._gateways.take(name, None)
 
     def _exists(self, name: str) -> bool:
         path = self._home.policy_file(name)
@@ -161,9 +174,3 @@ class PolicyKeeper:
     def _told(self) -> None:
         self._fleet.changed()
         self._hub.changed("policy")
-
-
-def _processes(tool: str) -> tuple[str, ...]:
-    """What goes by the tool's policy: its plugin and, if it has one, its gateway."""
-    gateway = gateway_of(tool)
-    return (tool,) if gateway is None else (tool, gateway)

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,6 +149,15 @@ class PolicyStore:
     def last_good(self, plugin: str) -> str | None:
         """The text of the policy that was in force last; None: there never was one, or it is damaged."""
         return self._history(plugin).newest_text()
+
+    def in_force(self, plugin: str) -> Policy | None:
+        """The policy that a plugin is to go by: the file's, else the last good one."""
+        with suppress(ClaudeContainerError):
+            if (policy := self.read(plugin).policy) is not None:
+                return policy
+            if (text := self.last_good(plugin)) is not None:
+                return self.parse(plugin, text)
+        return None
 
     def history(self, plugin: str) -> list[Entry]:
         """What was in force, newest first."""

@@ -70,7 +70,6 @@ class ConnectionJudge:
         self._asking = desk.asking(say)
         self._asked = connection(desk.tool, host)
         self._approved = False
-        self._note = ""
 
     def decide(self, asked: Connection | None = None) -> Decision:
         if self._desk.lockdown is not None:
@@ -103,9 +102,15 @@ class ConnectionJudge:
     def check(self) -> None:
         """Raises `ConnectionRefused`, recorded, when it may not be, or not go on, by what is in force now."""
         if not self.holds():
-            decision = self.decide()
+            decision = self._against()
             self._record(Verdict.BLOCKED, decision)
             raise ConnectionRefused(decision)
+
+    def _against(self) -> Decision:
+        """What stands against it; of one that was approved, what nobody can approve past."""
+        decision = self.decide()
+        lasting = tuple(reason for reason in decision.reasons if not reason.approvable)
+        return Decision(lasting) if self._approved and lasting else decision
 
     def holds(self) -> bool:
         """Whether it may be by what is in force now; a yes is good for what can still be approved."""

@@ -1,4 +1,4 @@
-"""What a name stands for, and which addresses are this machine's own. Looks names up once for each connection."""
+"""What a name stands for, and which addresses are this machine's own. Each connection looks once."""
 
 from __future__ import annotations
 

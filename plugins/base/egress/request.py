@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,12 +28,15 @@ _WEB: Final = re.compile(r"(https?|ftp)://(?:[^/@]*@)?([^/?#@]*)", re.IGNORECASE
 
 
 class Refused(Denied):
-    """The request gets this status, and a sentence. `told` is whether it is worth a record."""
+    """The request gets this status, and a sentence."""
 
-    def __init__(self, status: HTTPStatus, message: str, *, asked: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, status: HTTPStatus, message: str, *, asked: tuple[str, ...] = (), command: str = ""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.asked = asked  # what to record; (): it is not known to come from the tool
+        self.command = command
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +52,14 @@ def parse(untrusted_head: bytes, capability: str) -> Request:
     method, target, fields = _split(untrusted_head)
     command = _user(fields, capability)
     if method != "CONNECT":
-        raise _only_connect(method, target)
+        raise _only_connect(method, target, command)
     if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":
         raise Refused(HTTPStatus.BAD_REQUEST, "A CONNECT request has no content.")
     try:
         return Request(str(parse_target(target)), command)
     except ValueError as error:
         raise Refused(
-            HTTPStatus.BAD_REQUEST, f"What to connect to {error}.", asked=("connect", target)
+            HTTPStatus.BAD_REQUEST, f"What to connect to {error}.", asked=("connect", target), command=command
         ) from None
 
 
@@ -81,8 +85,6 @@ def _unreadable() -> Refused:
 
 def _user(fields: dict[str, str], capability: str) -> str:
     """Check the secret; return which command it says that it is from."""
-    import hmac
-
     scheme, _, given = fields.get("proxy-authorization", "").partition(" ")
     try:
         user, _, secret = base64.b64decode(given.strip(), validate=True).partition(b":")
@@ -93,7 +95,7 @@ def _user(fields: dict[str, str], capability: str) -> str:
     return user.decode("latin-1").removeprefix(USER).removeprefix("-")
 
 
-def _only_connect(method: str, target: str) -> Refused:
+def _only_connect(method: str, target: str, command: str) -> Refused:
     """Plain http would pass through here unsealed; what it asks for beside the host is not written down."""
     web = _WEB.match(target)
     asked = f"{web[1].lower()}://{web[2]}" if web else ""
@@ -101,4 +103,5 @@ def _only_connect(method: str, target: str) -> Refused:
         HTTPStatus.METHOD_NOT_ALLOWED,
         f"{asked or method} cannot pass: only https does, by a CONNECT request.",
         asked=(method.lower(), asked),
+        command=command,
     )

@@ -206,11 +206,13 @@ class Command:
         self, operation: Operation, invocation: Invocation, policy: Policy, channel: Channel
     ) -> Running:
         worker = self._services.enforcement.gate()[1]  # after a wait it may be another one
-        command = self._services.plugin.command(operation, invocation, policy)
+        plugin = self._services.plugin
+        command = plugin.command(operation, invocation, policy)
+        environment = {**invocation.environment, **command.environment}
         self._running = worker.begin(
             command.argv,
             cwd=invocation.cwd,
-            environment={**invocation.environment, **command.environment},
+            environment=plugin.connected(environment, invocation.command),
             fds=self._caller.descriptors(policy.limits),
             channel=channel.theirs,
             umask=self._request.umask,

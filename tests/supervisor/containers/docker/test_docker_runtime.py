@@ -29,6 +29,18 @@ from tests.supervisor.containers.docker.conftest import Place, calls, networks
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("engine")]
 
 DOORS = Doors("http://127.0.0.1:8123/capability", "127.0.0.1:8124")
+
+
+class Here:
+    """Gateways: git's."""
+
+    def doors(self, tool: str) -> Doors:
+        return DOORS if tool == "git" else Doors()
+
+    def module(self, plugin: str) -> str:
+        return "plugins.base"
+
+
 WAIT = """import signal
 signal.signal(15, lambda *_: exit(3))
 print('there', flush=True)
@@ -49,7 +61,7 @@ async def runtime(place: Place, version: str, program: str = WAIT) -> AsyncItera
 
 
 def configs(place: Place) -> StartConfigs:
-    return StartConfigs(place[0], place[1], os.environ["PATH"], doors=lambda _: DOORS)
+    return StartConfigs(place[0], place[1], os.environ["PATH"], gateways=Here())
 
 
 async def logged(home: Home, text: str, plugin: str = "git") -> str:

@@ -1,0 +1,37 @@
+"""How tools are told of the gateway: the variables that name a proxy. Pure.
+
+curl, git, npm, pip, Python itself, Go and cargo go by HTTPS_PROXY; some read the lower case alone, and node's
+own fetch wants to be told that it may. Whoever ignores all this reaches nothing: no other port is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from plugins.base.egress.request import USER
+
+_NAMES: Final = ("HTTPS_PROXY", "HTTP_PROXY")
+_NONE_BESIDE: Final = ("NO_PROXY", "ALL_PROXY")
+# npm's own settings come before the variables above, in whatever case.
+_OVERRIDING: Final = frozenset(
+    f"npm_config_{name}" for name in ("proxy", "http_proxy", "https_proxy", "noproxy", "no_proxy")
+)
+
+
+def through(gateway: str, command: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a tool whose gateway is at http://ADDRESS:PORT/CAPABILITY.
+
+    `command` is the id of the command, for the audit log.
+    """
+    where, _, capability = gateway.removeprefix("http://").partition("/")
+    proxy = f"http://{USER}-{command}:{capability}@{where}"
+    kept = {name: value for name, value in environment.items() if name.lower() not in _OVERRIDING}
+    for names, value in ((_NAMES, proxy), (_NONE_BESIDE, "")):
+        kept |= {spelled: value for name in names for spelled in (name, name.lower())}
+    return kept | {"NODE_USE_ENV_PROXY": "1"}
+
+
+def port(gateway: str) -> int:
+    """Where the gateway listens."""
+    return int(gateway.split("/")[2].rpartition(":")[2])

@@ -1,0 +1,221 @@
+"""The door: one request for each connection, judged, and then a tunnel to the address that was judged.
+
+Whoever gets here may be hostile. What is malformed, oversized or slow gets a short answer and is closed; of
+everything there is only so much at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Final
+
+from plugins.base.egress import lookup
+from plugins.base.egress.judge import ConnectionJudge, ConnectionRefused, Desk, Say, record_unjudged
+from plugins.base.egress.request import END, LARGEST_HEAD, Refused, Request, parse
+from plugins.base.egress.tunnel import CHUNK, IDLE, Side, Tunnel
+from plugins.base.errors import ClaudeContainerError, Denied
+from plugins.base.gateway import claimed
+from plugins.base.plugin import Plugin
+from plugins.base.policy.hosts import parse_target
+from plugins.base.text import printable
+
+log = logging.getLogger(__name__)
+
+MOST: Final = 256  # connections at once, those that wait included
+HEAD_WITHIN: Final = 10.0  # seconds
+_CONNECT_WITHIN: Final = 10.0  # seconds, for each address
+_ANSWER_WITHIN: Final = 5.0
+_ESTABLISHED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+class HungUp(Exception):
+    """The tool does not wait any more."""
+
+
+class Proxy:
+    """Serves the connections of one tool. `serve` is what `asyncio.start_server` wants."""
+
+    def __init__(
+        self, desk: Desk, kind: type[Plugin], capability: str, listens_on: str,
+        *, head_within: float = HEAD_WITHIN, idle: float = IDLE,
+    ) -> None:  # fmt: skip
+        self._desk = desk
+        self._kind = kind
+        self._capability = capability
+        self._listens_on = listens_on
+        self._head_within = head_within
+        self._idle = idle
+        self._open: set[Side] = set()
+        self._closing = False
+        self._tunnels: dict[Tunnel, ConnectionJudge] = {}
+
+    def judge_again(self) -> None:
+        """Something else is in force: end what may not go on."""
+        for tunnel, judge in list(self._tunnels.items()):
+            if not judge.holds():
+                tunnel.end(judge.decide().reasons[0].message)
+
+    def close(self) -> None:
+        """End everything that is open, and begin nothing."""
+        self._closing = True
+        for side in self._open:
+            side.abort()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tool = Side(reader, writer)
+        self._open.add(tool)
+        try:
+            await self._converse(tool)
+        except (ConnectionError, HungUp):
+            pass
+        except Exception:
+            log.exception("A connection was refused because of a fault in the gateway.")
+        finally:
+            self._open.discard(tool)
+            tool.abort()
+
+    async def _converse(self, tool: Side) -> None:
+        try:
+            request = await self._request(tool)
+            await self._connect(tool, request)
+        except Refused as error:
+            await self._refuse_unjudged(tool, error)
+        except ConnectionRefused as error:
+            await _answer(tool, HTTPStatus.FORBIDDEN, error.line, error.text)
+        except lookup.NoSuchHost as error:
+            await _answer(tool, HTTPStatus.BAD_GATEWAY, error.message)
+        except Denied as error:  # it cannot be recorded
+            await _answer(tool, HTTPStatus.SERVICE_UNAVAILABLE, error.message)
+
+    # ------------------------------------------------------------ what is asked
+
+    async def _request(self, tool: Side) -> Request:
+        """Raises `Refused`."""
+        if self._closing or len(self._open) > MOST:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"There are {MOST} connections already.")
+        try:
+            async with asyncio.timeout(self._head_within):
+                head = await tool.reader.readuntil(END)
+        except TimeoutError:
+            raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time.") from None
+        except asyncio.LimitOverrunError:
+            raise _too_large() from None
+        except asyncio.IncompleteReadError:
+            raise HungUp from None
+        if len(head) > LARGEST_HEAD:
+            raise _too_large()
+        return parse(head, self._capability)
+
+    async def _refuse_unjudged(self, tool: Side, error: Refused) -> None:
+        message = error.message
+        if error.asked:
+            self._desk.counters.commands += 1
+            try:
+                record_unjudged(self._desk, claimed(error.command), error.asked, message)
+            except Denied as worse:
+                message = worse.message
+        await _answer(tool, error.status, message)
+
+    # ------------------------------------------------------------ the connection
+
+    async def _connect(self, tool: Side, request: Request) -> None:
+        """Judge it, find the host, and carry bytes. Raises `ConnectionRefused` and `NoSuchHost`."""
+        self._desk.counters.commands += 1
+        command = claimed(request.command)
+        judge = ConnectionJudge(self._desk, self._kind, command, request.target, self._say(command))
+        first = asyncio.ensure_future(tool.reader.read(CHUNK))
+        try:
+            await _while_wanted(judge, first)
+            addresses = await lookup.addresses_of(parse_target(request.target))
+            judge.place(addresses, lookup.own_of(addresses, self._listens_on))
+            host = await self._reach(judge, request.target, addresses)
+            await self._carry(judge, request.target, Tunnel(tool, host, idle=self._idle), tool, first)
+        finally:
+            first.cancel()
+            with suppress(asyncio.CancelledError, ConnectionError):
+                await first
+
+    def _say(self, command: str) -> Say:
+        async def say(text: str) -> None:
+            """The tool is told by its answer alone."""
+
+        return say
+
+    async def _reach(self, judge: ConnectionJudge, target: str, addresses: tuple[str, ...]) -> Side:
+        """Connect to one of the addresses that were judged: the name is not looked up again."""
+        why = "it stands for no address"
+        for address in addresses:
+            try:
+                async with asyncio.timeout(_CONNECT_WITHIN):
+                    port = parse_target(target).port
+                    return Side(*await asyncio.open_connection(address, port, limit=CHUNK))
+            except TimeoutError:
+                why = "it does not answer"
+            except OSError as error:
+                why = (error.strerror or str(error)).lower()
+        message = f"{target} cannot be reached: {why}."
+        judge.over(message)
+        raise lookup.NoSuchHost(message)
+
+    async def _carry(
+        self, judge: ConnectionJudge, target: str, tunnel: Tunnel, tool: Side, first: asyncio.Future[bytes]
+    ) -> None:
+        started = time.monotonic()
+        try:
+            judge.check()  # it took a while to get there
+        except ClaudeContainerError:
+            tunnel.end("not allowed any more")
+            raise
+        self._tunnels[tunnel] = judge
+        self._desk.counters.running += 1
+        try:
+            tool.writer.write(_ESTABLISHED)
+            await tunnel.run(first)
+        finally:
+            del self._tunnels[tunnel]
+            self._desk.counters.running -= 1
+            with suppress(Denied):  # that it was let through is recorded
+                seconds = time.monotonic() - started
+                judge.over(
+                    f"{target} {tunnel.why} after {seconds:.1f} s: "
+                    f"{tunnel.sent} bytes sent, {tunnel.received} received."
+                )
+
+
+async def _while_wanted(judge: ConnectionJudge, first: asyncio.Future[bytes]) -> None:
+    """Judge, as long as the tool waits for it. Raises `ConnectionRefused`."""
+    admission = asyncio.ensure_future(judge.admit())
+    try:
+        await asyncio.wait((admission, first), return_when=asyncio.FIRST_COMPLETED)
+        if not admission.done() and (first.exception() is not None or not first.result()):
+            judge.abandon()
+        await admission
+    finally:
+        admission.cancel()
+
+
+def _too_large() -> Refused:
+    return Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"At most {LARGEST_HEAD} bytes are read.")
+
+
+async def _answer(tool: Side, status: HTTPStatus, line: str, text: str = "") -> None:
+    """Say no, in the reason phrase for tools that show it, and in full below."""
+    phrase = printable(line)[:300].encode("ascii", "replace").decode()
+    body = (text or f"error: {printable(line)}\n").encode()
+    fields = ["Content-Type: text/plain; charset=utf-8", f"Content-Length: {len(body)}", "Connection: close"]
+    if status is HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        fields.append('Proxy-Authenticate: Basic realm="claude-container"')
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        fields.append("Allow: CONNECT")
+    head = "\r\n".join([f"HTTP/1.1 {status.value} {phrase}", *fields, "", ""])
+    tool.writer.write(head.encode("ascii") + body)
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(_ANSWER_WITHIN):
+            tool.writer.write_eof()
+            await tool.writer.drain()
+            while await tool.reader.read(CHUNK):  # what was sent beside must not turn the answer into a reset
+                pass
