@@ -13,6 +13,7 @@ from supervisor.containers.facts import AGENT, image
 from tests.docker.node import NODE, make_node
 from tests.docker.place import Place, Terminal, new_place
 from tests.engine import VERSION
+from tests.tls import certificate, web_server
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("tools-in-containers")]
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,30 @@ def test_npm_is_there_at_once_under_its_rules_and_goes(place: Place, agent: Term
     says(agent, ended("npm publish"), "error: `npm publish` is blocked.", "ended 1")
     place.does("plugin", "remove", "npm")
     says(agent, ended("npm --version"), "not found", "ended 127")
+
+
+NETWORKED = """\
+plugin: npm
+version: 1
+network: {{allow: ["{host}"]}}
+rules: {{}}
+approvals: {{on_block: refuse}}
+"""
+FOUND = b'{"name": "demo", "dist-tags": {"latest": "1.2.3"}, "versions": {"1.2.3": {"version": "1.2.3"}}}'
+
+
+def test_npm_reaches_the_hosts_of_its_policy_and_no_others(
+    place: Place, agent: Terminal, node: None, tmp_path: Path
+) -> None:
+    out = next(name for name in place.networks() if name.endswith("-out"))
+    here = place.engine.api.inspect_network(out)["IPAM"]["Config"][0]["Gateway"]
+    with web_server(certificate(tmp_path), here, FOUND) as port:
+        (tmp_path / "npm.yaml").write_text(NETWORKED.format(host=f"{here}:{port}"))
+        place.does("plugin", "add", "npm", "--file", str(tmp_path / "npm.yaml"))
+        view = "npm view demo version --strict-ssl=false --fetch-retries=0 --registry"
+        says(agent, ended(f"{view} https://{here}:{port}/"), "1.2.3", "ended 0")
+        says(agent, ended(f"{view} https://elsewhere.example/"), "not among the hosts", "ended 1")
+        place.does("plugin", "remove", "npm")
 
 
 def test_gh_does_what_needs_no_account(place: Place, agent: Terminal) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.gateways import Doors, doors
+from plugins.base.policy import parse_policy
+from supervisor.gateways import Doors, Gateways, doors
 from supervisor.state_db import StateDb
 
 
@@ -38,5 +39,25 @@ def test_it_stays_where_it_is_until_another_listens_there(db: StateDb) -> None:
         assert doors("git", db, running=False) != chosen
 
 
-def test_a_tool_without_a_gateway_has_none(db: StateDb) -> None:
-    assert doors("npm", db, running=False) == Doors()
+NETWORK = "plugin: npm\nversion: 1\nnetwork: {allow: [a.example]}\nrules: {}\n"
+
+
+def test_a_tool_has_a_gateway_while_its_policy_names_hosts(db: StateDb) -> None:
+    gateways = Gateways(db, lambda _: None)
+    assert (gateways.of("npm"), gateways.doors("npm")) == (None, Doors())
+    gateways.take("npm", parse_policy(NETWORK, plugin="npm"))
+    assert gateways.of("npm") == "npm-gateway"
+    assert gateways.module("npm-gateway") == "plugins.base.egress"
+    chosen = gateways.doors("npm")
+    assert chosen.gateway and not chosen.stream
+    gateways.take("npm", parse_policy(NETWORK.replace("[a.example]", "[]"), plugin="npm"))
+    assert (gateways.of("npm"), gateways.doors("npm")) == (None, Doors())
+    gateways.take("npm", parse_policy(NETWORK, plugin="npm"))
+    assert gateways.doors("npm") == chosen
+
+
+def test_gits_gateway_is_there_whatever_its_policy_says(db: StateDb) -> None:
+    gateways = Gateways(db, lambda _: None)
+    assert gateways.of("git") == "git-gateway"
+    assert gateways.module("git-gateway") == "plugins.git.gateway"
+    assert gateways.doors("git").stream

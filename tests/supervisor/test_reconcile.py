@@ -54,6 +54,11 @@ def crashes(*times: float) -> Life:
     return life
 
 
+def test_one_that_was_started_with_something_else_is_started_anew() -> None:
+    lives = {"a": RUNNING, "b": RUNNING}
+    assert reconcile.plan({"a", "b"}, set(), lives, 100.0, {"a"}).actions == (Stop("a"),)
+
+
 def test_each_new_start_takes_twice_as_long_up_to_a_limit() -> None:
     assert [reconcile.backoff(n) for n in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     assert reconcile.backoff(10_000) == 30

@@ -54,9 +54,9 @@ class ConnectionRefused(Denied):
         first = decision.reasons[0]
         super().__init__(first.message, hint=first.hint)
         self.text = plain_refusal(decision, request, note)
-        self.line = " ".join(
-            [first.message, f"({first.rule}{f', line {first.line}' if first.line else ''})", note]
-        ).strip()
+        rule = f"({first.rule}, line {first.line})" if first.line else f"({first.rule})"
+        waits = f"Request {request}." if request else ""
+        self.line = " ".join(filter(None, (first.message, rule, note, waits)))
 
 
 class ConnectionJudge:

@@ -17,12 +17,12 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from plugins.base import gateway
 from plugins.base.control import Credentials, Message, StartConfig, Undo, Undone
 from plugins.base.control.link import ControlLink, LinkFactory
 from plugins.base.errors import ClaudeContainerError, Denied
 from plugins.base.events.records import About, safe_args
 from plugins.base.gateway import Gateway, address, cannot_listen, claimed, run_process
+from plugins.base.gateway import main as run_gateway
 from plugins.base.model import Layer, Verdict
 from plugins.base.secrets import Secret, take_from_environment
 from plugins.git import addresses
@@ -194,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the gateway that START.json describes; the exit status."""
     names = os.environ.pop(CREDENTIALS, "").split()
     secrets = take_from_environment(names)
-    return gateway.main("plugins.git.gateway", lambda config: GatewayProcess(config, secrets), arguments)
+    return run_gateway("plugins.git.gateway", lambda config: GatewayProcess(config, secrets), arguments)
 
 
 async def serve(config: StartConfig, secrets: dict[str, Secret], link: LinkFactory) -> None:
