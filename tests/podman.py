@@ -55,14 +55,10 @@ exec setpriv --reuid=$user --regid=$user --clear-groups --inh-caps=-all "$@"
 
 @dataclass(frozen=True)
 class Podman:
-    """A service below a directory; `uid` is the user that it runs as."""
+    """All that it has is below a directory; `uid` is the user that it runs as."""
 
     directory: Path
     uid: int
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.directory}/s.sock"
 
     @property
     def _marks(self) -> dict[str, str]:
@@ -112,29 +108,25 @@ class Podman:
         if loaded.returncode:
             raise Unusable(loaded.stderr)
 
-    @contextmanager
-    def serving(self) -> Iterator[Engine]:
-        with (self.directory / "log").open("wb") as log:
-            process = subprocess.Popen(
-                self._command("system", "service", "-t", "0", self.url), cwd=self.directory, stdout=log,
+    def serve(self, url: str) -> subprocess.Popen[bytes]:
+        """Start a service; containers do not depend on it."""
+        with (self.directory / "log").open("ab") as log:
+            return subprocess.Popen(
+                self._command("system", "service", "-t", "0", url), cwd=self.directory, stdout=log,
                 stdin=subprocess.DEVNULL, stderr=log, start_new_session=True,
             )  # fmt: skip
+
+    @contextmanager
+    def serving(self) -> Iterator[Engine]:
+        service = Service(self, "s.sock")
+        service.start()
         try:
-            engine = self._connect(process)
             (self.directory / "s.sock").chmod(0o660)  # as an administrator gives it to a group
+            engine = connect(service.url)
             yield engine
             engine.close()
         finally:
-            process.terminate()
-            process.wait()
-
-    def _connect(self, process: subprocess.Popen[bytes]) -> Engine:
-        deadline = time.monotonic() + _PATIENCE
-        while process.poll() is None and time.monotonic() < deadline:
-            with suppress(ClaudeContainerError):
-                return connect(self.url)
-            time.sleep(0.05)
-        raise Unusable((self.directory / "log").read_text())
+            service.stop()
 
     def try_a_container(self, image: str) -> None:
         """Raises `Unusable` where it cannot run one."""
@@ -161,6 +153,43 @@ class Podman:
                     yield int(each.name)
 
 
+class Service:
+    """What answers the API, on a socket of its own; to be killed, stopped and started again at will."""
+
+    def __init__(self, podman: Podman, name: str) -> None:
+        self._podman = podman
+        self._socket = podman.directory / name
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"unix://{self._socket}"
+
+    def start(self, *, live_restore: bool = True) -> None:
+        """Returns as soon as it answers. Raises `Unusable`. `live_restore` is how it always is."""
+        self._socket.unlink(missing_ok=True)
+        self._process = self._podman.serve(self.url)
+        deadline = time.monotonic() + _PATIENCE
+        while self._process.poll() is None and time.monotonic() < deadline:
+            with suppress(ClaudeContainerError):
+                return connect(self.url).close()
+            time.sleep(0.05)
+        raise Unusable((self._podman.directory / "log").read_text())
+
+    def send(self, signum: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(signum)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self.send(signal.SIGCONT)
+        self._end(signal.SIGTERM)
+
+    def _end(self, signum: signal.Signals) -> None:
+        self.send(signum)
+        if self._process is not None:
+            self._process.wait()
+
+
 class Unusable(Exception):
     """It does not work on this machine."""
 
@@ -175,8 +204,8 @@ def _backend(uid: int) -> str:
 
 
 @contextmanager
-def podman_or_skip(uid: int, image: str, archive: Path) -> Iterator[Engine]:
-    """A service that runs as this user and has the archive's images, of which `image` is one.
+def podman_or_skip(uid: int, image: str, archive: Path) -> Iterator[Podman]:
+    """One that runs as this user and has the archive's images, of which `image` is one.
 
     Where it does not work, the test is skipped.
     """
@@ -192,8 +221,7 @@ def podman_or_skip(uid: int, image: str, archive: Path) -> Iterator[Engine]:
             podman.try_a_container(image)
         except Unusable as why:
             pytest.skip(f"Podman as user {uid} does not work here: {str(why).strip()[-500:]}")
-        with podman.serving() as engine:
-            yield engine
+        yield podman
     finally:
         podman.close()
 

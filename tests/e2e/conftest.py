@@ -13,7 +13,7 @@ from supervisor.containers.engine import Engine
 from supervisor.containers.facts import AGENT, image
 from tests.e2e.ground import UID
 from tests.engine import VERSION, engine_or_skip, images_or_skip
-from tests.podman import podman_or_skip
+from tests.podman import Podman, podman_or_skip
 
 GIT: Final = image("git", VERSION)
 
@@ -31,7 +31,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", params=["rootful", "rootless"])
-def podman(request: pytest.FixtureRequest, archive: Path) -> Iterator[Engine]:
+def podman_itself(request: pytest.FixtureRequest, archive: Path) -> Iterator[Podman]:
     """The machine's, and an ordinary user's own; both with the images that the tests share."""
-    with podman_or_skip(0 if request.param == "rootful" else UID, GIT, archive) as engine:
+    with podman_or_skip(0 if request.param == "rootful" else UID, GIT, archive) as podman:
+        yield podman
+
+
+@pytest.fixture(scope="session")
+def podman(podman_itself: Podman) -> Iterator[Engine]:
+    with podman_itself.serving() as engine:
         yield engine

@@ -20,7 +20,7 @@ from tests.supervisor.containers.docker.test_docker_runtime import (
 pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.xdist_group("podman"),
-    pytest.mark.parametrize("podman", ["rootful"], indirect=True, scope="session"),
+    pytest.mark.parametrize("podman_itself", ["rootful"], indirect=True, scope="session"),
 ]
 __all__ = [
     "place",

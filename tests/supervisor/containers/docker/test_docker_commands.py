@@ -12,6 +12,7 @@ from supervisor.home import Home
 from supervisor.images.recipes import image_version
 from supervisor.runtimes.choice import choose
 from tests.cli.commands import Commands
+from tests.docker.place import until
 from tests.engine import CHOICES, give_images
 from tests.supervisor.containers.docker.conftest import Place, calls
 from tests.supervisor.containers.docker.test_docker_supervised import set_up
@@ -60,8 +61,9 @@ def test_start_status_logs_and_stop(command: Commands, place: Place, engine: Eng
     assert "Built" not in started.err
     status = command("status", "--json").json
     assert (status["runtime"], "as asked for" in status["runtime_reason"]) == ("docker", True)
-    assert "listens on /run/plugins/git.sock" in command("logs", "git").out
-    assert "The gateway listens" in command("logs", "git-gateway").out
+    # The copy of a container's log comes a moment after the plugin is healthy.
+    until(lambda: "listens on /run/plugins/git.sock" in command("logs", "git").out, "git's log")
+    until(lambda: "The gateway listens" in command("logs", "git-gateway").out, "the gateway's log")
     assert len(calls(engine, command.home).all()) == 2
     assert command("stop").out == "Stopped.\n"
     assert calls(engine, command.home).all() == []
