@@ -23,6 +23,7 @@ def podman_facts(untrusted_info: Mapping[str, Any], *, owner: int, uid: int, ini
     yield from operator(uid)
     yield from _limits(host, rootless=owner != 0)
     yield from _networks(host, rootless=owner != 0)
+    yield from _clients()
     if not init:
         yield Fact(
             f"it lacks {_INIT}, the first process of an agent's container: `run` does not work",
@@ -75,3 +76,11 @@ def _networks(host: Mapping[str, Any], *, rootless: bool) -> Iterator[Fact]:
             "too, its firewall may cut plugins off from their gateways; neither is so with your own Podman "
             "(systemctl --user start podman.socket)"
         )
+
+
+def _clients() -> Iterator[Fact]:
+    yield Fact("an interrupted `build` goes on in it")
+    yield Fact(
+        "compose.yaml does not start with it: compose sends the seccomp profile's text, and it takes a "
+        "file's name; use claude-container start"
+    )
