@@ -25,9 +25,15 @@ def one_for_each_command(rows: Iterable[AuditRow]) -> list[AuditRow]:
 
 
 def let_through(rows: Iterable[AuditRow]) -> list[AuditRow]:
-    """The commands that ran, from all rows, newest first; none that a later layer has still to judge."""
+    """The commands that ran, newest first; none that a later layer refused, or has still to judge.
+
+    Of what ends or happens beside a command there may be rows, too: they are no decisions.
+    """
+    decisions = sorted(
+        (row for row in rows if row.event.verdict != "info"), key=lambda row: row.seq, reverse=True
+    )
     return [
         row
-        for row in one_for_each_command(rows)
+        for row in one_for_each_command(decisions)
         if row.event.verdict in PASSED and (not row.event.rule or row.event.verdict == "approved")
     ]

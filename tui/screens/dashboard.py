@@ -16,7 +16,7 @@ from tui.again import Again
 from tui.backend import Desk
 from tui.commands import DASHBOARD, bindings
 from tui.format import Tone, count
-from tui.outcomes import REFUSED, let_through, one_for_each_command
+from tui.outcomes import PASSED, REFUSED, let_through, one_for_each_command
 from tui.screens.base import DeskScreen
 from tui.widgets.line_list import LineList
 from tui.widgets.lists import DecisionList, PassedList, PluginList, RequestList
@@ -117,7 +117,10 @@ class Dashboard(DeskScreen):
         from supervisor.audit.reader import AuditFilter
 
         refused = self.backend.latest(AuditFilter(verdicts=REFUSED), _LATEST)
-        return one_for_each_command(refused), let_through(self.backend.latest(AuditFilter(), _LATEST))
+        passed = self.backend.latest(AuditFilter(verdicts=PASSED), _LATEST)
+        if len(refused) == _LATEST:  # of what is older it is not known whether a later layer refused it
+            passed = [row for row in passed if row.seq > refused[-1].seq]
+        return one_for_each_command(refused), let_through((*refused, *passed))
 
     # ------------------------------------------------------------ plugins
 
