@@ -1,4 +1,4 @@
-"""Podman's service is absent, killed, or hangs: what runs goes on, and all is found again.
+"""Podman's service is absent or killed: what runs goes on, and all is found again.
 
 The machine's alone: the supervisor of these tests is root, and is nobody in a user's containers.
 """
@@ -14,7 +14,6 @@ from tests.podman import Podman, Service
 from tests.supervisor.containers.docker.conftest import Place
 from tests.supervisor.containers.docker.test_docker_supervised import set_up
 from tests.supervisor.containers.docker.test_engine_trouble import (
-    test_an_engine_that_hangs_is_named_and_plugins_go_on,
     test_an_engine_that_is_not_there_yet_is_named_and_used_as_soon_as_it_is,
     test_what_ended_while_the_engine_was_away_is_started_again,
     test_where_containers_outlive_the_engine_they_are_the_same_afterwards,
@@ -29,7 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 __all__ = [
-    "test_an_engine_that_hangs_is_named_and_plugins_go_on",
     "test_an_engine_that_is_not_there_yet_is_named_and_used_as_soon_as_it_is",
     "test_what_ended_while_the_engine_was_away_is_started_again",
     "test_where_containers_outlive_the_engine_they_are_the_same_afterwards",
