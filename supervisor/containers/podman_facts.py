@@ -79,7 +79,7 @@ def _networks(host: Mapping[str, Any], *, rootless: bool) -> Iterator[Fact]:
 
 
 def _clients() -> Iterator[Fact]:
-    yield Fact("an interrupted `build` goes on in it")
+    yield Fact("an interrupted `build` goes on in it, and the steps of each stage are numbered from 1")
     yield Fact(
         "compose.yaml does not start with it: compose sends the seccomp profile's text, and it takes a "
         "file's name; use claude-container start"
