@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from plugins.base.doors import address, door
 from plugins.base.egress import MODULE as EGRESS
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.gateway import SUFFIX
@@ -141,12 +142,12 @@ def _bind(sock: socket.socket) -> int:
 
 def _free(chosen: Doors) -> bool:
     """Whether its ports can be listened on."""
-    for address in filter(None, (chosen.gateway.split("/")[2], chosen.stream)):
-        host, _, port = address.rpartition(":")
+    streams = [address(chosen.stream)] if chosen.stream else []
+    for where in (door(chosen.gateway).address, *streams):
         with closing(socket.socket()) as each:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                each.bind((host, int(port)))
+                each.bind(where)
             except OSError:
                 return False
     return True

@@ -153,12 +153,6 @@ def claimed(untrusted_command: str) -> str:
     return untrusted_command if _COMMAND.fullmatch(untrusted_command) else ""
 
 
-def address(text: str) -> tuple[str, int]:
-    """HOST:PORT in its two parts."""
-    host, _, port = text.rpartition(":")
-    return host, int(port)
-
-
 def cannot_listen(where: str, error: OSError) -> ClaudeContainerError:
     return ClaudeContainerError(
         f"The gateway cannot listen on {where}: {error.strerror}.",

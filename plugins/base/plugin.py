@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol, final
 
+from plugins.base.doors import door
 from plugins.base.model import Decision, Layer, Operation, Reason
 from plugins.base.rules import ToolRules, judge_subcommands
 
@@ -98,17 +99,15 @@ class Plugin:
 
     def connect_ports(self) -> tuple[int, ...]:
         """TCP ports that the worker may connect to: those of the plugin's gateway."""
-        from plugins.base.egress.environment import port
-
-        return (port(self.config.gateway),) if self.config.gateway else ()
+        return (door(self.config.gateway).port,) if self.config.gateway else ()
 
     @final
     def connected(self, environment: Mapping[str, str], command: str) -> Mapping[str, str]:
         """The environment with the way to the gateway that `network.allow` makes, if there is one."""
-        from plugins.base.egress.environment import through
-
         if self.gateway or not self.config.gateway:
             return environment
+        from plugins.base.egress.environment import through
+
         return through(self.config.gateway, command, environment)
 
     def environment(self, untrusted_environment: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from plugins.base.doors import address, door
+
 _DATA: Final = Path(__file__).parent / "transport"
 _REPLACED: Final = {
     "git-remote-http": "remote-http",
@@ -33,7 +35,7 @@ class Rerouting:
         """What the worker may connect to."""
         if not self.gateway:
             return ()
-        return (_port(self.gateway.split("/")[2]), _port(self.stream))
+        return (door(self.gateway).port, address(self.stream)[1])
 
     def install(self, exec_path: str, shim: str) -> None:
         """Make the directory, for a git whose own exec path is given. Raises `OSError`."""
@@ -62,10 +64,6 @@ class Rerouting:
             "CLAUDE_CONTAINER_STREAM": self.stream,
             "CLAUDE_CONTAINER_COMMAND": command,
         }
-
-
-def _port(address: str) -> int:
-    return int(address.rpartition(":")[2])
 
 
 def _link(link: Path, target: Path) -> None:

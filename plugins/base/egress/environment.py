@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from plugins.base.doors import door
 from plugins.base.egress.request import USER
 
 _NAMES: Final = ("HTTPS_PROXY", "HTTP_PROXY")
@@ -24,14 +25,9 @@ def through(gateway: str, command: str, environment: Mapping[str, str]) -> dict[
 
     `command` is the id of the command, for the audit log.
     """
-    where, _, capability = gateway.removeprefix("http://").partition("/")
-    proxy = f"http://{USER}-{command}:{capability}@{where}"
+    at = door(gateway)
+    proxy = f"http://{USER}-{command}:{at.capability}@{at.host}:{at.port}"
     kept = {name: value for name, value in environment.items() if name.lower() not in _OVERRIDING}
     for names, value in ((_NAMES, proxy), (_NONE_BESIDE, "")):
         kept |= {spelled: value for name in names for spelled in (name, name.lower())}
     return kept | {"NODE_USE_ENV_PROXY": "1"}
-
-
-def port(gateway: str) -> int:
-    """Where the gateway listens."""
-    return int(gateway.split("/")[2].rpartition(":")[2])

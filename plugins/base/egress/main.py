@@ -9,10 +9,11 @@ from typing import Final
 from plugins.base import gateway
 from plugins.base.control import StartConfig
 from plugins.base.control.link import ControlLink, LinkFactory
+from plugins.base.doors import door
 from plugins.base.egress import MODULE
 from plugins.base.egress.proxy import Proxy
 from plugins.base.egress.tunnel import CHUNK
-from plugins.base.gateway import SUFFIX, Gateway, address, cannot_listen
+from plugins.base.gateway import SUFFIX, Gateway, cannot_listen
 from plugins.base.registry import plugin_class
 
 _BACKLOG: Final = 128
@@ -25,16 +26,17 @@ class EgressGateway(Gateway):
         tool = config.plugin.removesuffix(SUFFIX)
         kind = plugin_class(tool)
         super().__init__(config, tool, kind.rules_model, link)
-        where, _, capability = config.gateway.removeprefix("http://").partition("/")
-        self._where = address(where)
-        self._proxy = Proxy(self, kind, capability, self._where[0])
+        self._door = door(config.gateway)
+        self._proxy = Proxy(self, kind, self._door.capability, self._door.host)
 
     async def serve(self) -> None:
         try:
-            door = await asyncio.start_server(self._proxy.serve, *self._where, limit=CHUNK, backlog=_BACKLOG)
+            server = await asyncio.start_server(
+                self._proxy.serve, *self._door.address, limit=CHUNK, backlog=_BACKLOG
+            )
         except OSError as error:
-            raise cannot_listen(":".join(map(str, self._where)), error) from error
-        async with door:
+            raise cannot_listen(f"{self._door.host}:{self._door.port}", error) from error
+        async with server:
             await self.talk()
 
     def changed(self) -> None:

@@ -19,9 +19,10 @@ from aiohttp import web
 
 from plugins.base.control import Credentials, Message, StartConfig, Undo, Undone
 from plugins.base.control.link import ControlLink, LinkFactory
+from plugins.base.doors import address, door
 from plugins.base.errors import ClaudeContainerError, Denied
 from plugins.base.events.records import About, safe_args
-from plugins.base.gateway import Gateway, address, cannot_listen, claimed, run_process
+from plugins.base.gateway import Gateway, cannot_listen, claimed, run_process
 from plugins.base.gateway import main as run_gateway
 from plugins.base.model import Layer, Verdict
 from plugins.base.secrets import Secret, take_from_environment
@@ -110,18 +111,18 @@ class GatewayProcess(Gateway):
         return addresses.anchored(self.config.origin, self.config.workspace)
 
     async def _serve(self, pushes: Pushes) -> None:
-        capability = self.config.gateway.rpartition("/")[2]
-        server = Server(capability, self._remotes, pushes)
+        at = door(self.config.gateway)
+        server = Server(at.capability, self._remotes, pushes)
         runner = server.runner()
         await runner.setup()
-        streams = StreamServer(capability, self._remotes, pushes)
+        streams = StreamServer(at.capability, self._remotes, pushes)
         try:
-            await web.TCPSite(runner, *address(self.config.gateway.split("/")[2])).start()
-            door = await asyncio.start_server(streams.serve, *address(self.config.stream))
+            await web.TCPSite(runner, *at.address).start()
+            second = await asyncio.start_server(streams.serve, *address(self.config.stream))
         except OSError as error:
             await runner.cleanup()
             raise cannot_listen(self.config.stream, error) from error
-        async with door:
+        async with second:
             settler = Settler(self.forwards, self.recorder, self._remotes.named, TOOL)
             await self.talk(settler.run())
         await runner.cleanup()

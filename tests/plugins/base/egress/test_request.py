@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.base.egress.environment import port, through
+from plugins.base.doors import door
+from plugins.base.egress.environment import through
 from plugins.base.egress.request import Refused, Request, parse
 
 SECRET = "capability"
@@ -88,4 +89,4 @@ def test_tools_are_pointed_at_the_gateway_whatever_the_caller_says() -> None:
     assert told["no_proxy"] == told["NO_PROXY"] == told["ALL_PROXY"] == ""
     assert told["TERM"] == "t"
     assert not {"npm_config_https_proxy", "NPM_CONFIG_NOPROXY"} & told.keys()
-    assert port("http://10.0.0.2:81/x") == 81
+    assert door("http://10.0.0.2:81/x").port == 81
