@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from plugins.base.control import (
     Hello,
@@ -45,6 +45,31 @@ log = logging.getLogger(__name__)
 SUFFIX: Final = "-gateway"  # a gateway is named after its tool
 _COMMAND: Final = re.compile("[0-9a-f]{32}")  # as the worker says; it proves nothing
 _FLUSH_WITHIN: Final = 3.0
+
+
+Say = Callable[[str], Awaitable[None]]
+
+
+class Desk(Protocol):
+    """What judges need of a gateway: policy, records and questions."""
+
+    @property
+    def policy(self) -> Policy | None: ...
+
+    @property
+    def policy_hash(self) -> str:
+        """Of the policy that decides; "" for none."""
+
+    @property
+    def lockdown(self) -> str | None: ...
+
+    @property
+    def recorder(self) -> Recorder: ...
+
+    @property
+    def counters(self) -> Counters: ...
+
+    def asking(self, say: Say) -> Asking: ...
 
 
 class Gateway:
@@ -87,7 +112,7 @@ class Gateway:
     def policy_hash(self) -> str:
         return self.policy.hash if self.policy is not None else ""
 
-    def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking:
+    def asking(self, say: Say) -> Asking:
         return Asking(self._link, self.recorder, self.counters, say)
 
     # ------------------------------------------------------------ life

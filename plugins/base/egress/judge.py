@@ -5,46 +5,25 @@ The policy is taken when the decision is taken: an edit that arrives while a con
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from plugins.base.control.asking import Asking, Blocked, Ruling
+from plugins.base import gateway
+from plugins.base.control.asking import Blocked, Ruling
 from plugins.base.egress.connections import RULE, Connection, connection
 from plugins.base.errors import Denied
-from plugins.base.events.records import About, Recorder, safe_args
-from plugins.base.events.stats import Counters
+from plugins.base.events.records import About, safe_args
 from plugins.base.model import LOCKDOWN, Decision, Layer, Verdict, refuse_all
 from plugins.base.plugin import Plugin
-from plugins.base.policy import Policy
 from plugins.base.refusal import plain_refusal
 
 _REFUSED: Final = (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED, Verdict.ERROR)
 
-Say = Callable[[str], Awaitable[None]]
 
-
-class Desk(Protocol):
-    """What a judge needs of the gateway: policy, records and questions."""
+class Desk(gateway.Desk, Protocol):
+    """What a judge of connections needs."""
 
     @property
     def tool(self) -> str: ...
-
-    @property
-    def policy(self) -> Policy | None: ...
-
-    @property
-    def policy_hash(self) -> str: ...
-
-    @property
-    def lockdown(self) -> str | None: ...
-
-    @property
-    def recorder(self) -> Recorder: ...
-
-    @property
-    def counters(self) -> Counters: ...
-
-    def asking(self, say: Say) -> Asking: ...
 
 
 class ConnectionRefused(Denied):
@@ -62,7 +41,7 @@ class ConnectionRefused(Denied):
 class ConnectionJudge:
     """The judge of one connection, until it is over."""
 
-    def __init__(self, desk: Desk, kind: type[Plugin], command: str, host: str, say: Say) -> None:
+    def __init__(self, desk: Desk, kind: type[Plugin], command: str, host: str, say: gateway.Say) -> None:
         self._desk = desk
         self._kind = kind
         self._command = command

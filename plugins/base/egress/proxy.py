@@ -14,11 +14,11 @@ from http import HTTPStatus
 from typing import Final
 
 from plugins.base.egress import lookup
-from plugins.base.egress.judge import ConnectionJudge, ConnectionRefused, Desk, Say, record_unjudged
+from plugins.base.egress.judge import ConnectionJudge, ConnectionRefused, Desk, record_unjudged
 from plugins.base.egress.request import END, LARGEST_HEAD, Refused, Request, parse
 from plugins.base.egress.tunnel import CHUNK, IDLE, Side, Tunnel
 from plugins.base.errors import ClaudeContainerError, Denied
-from plugins.base.gateway import claimed
+from plugins.base.gateway import Say, claimed
 from plugins.base.plugin import Plugin
 from plugins.base.policy.hosts import parse_target
 from plugins.base.text import printable

@@ -5,15 +5,14 @@ The policy is taken when the decision is taken: an edit that arrives while a pus
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from plugins.base.control.asking import Asking, Blocked, Ruling, describe
+from plugins.base import gateway
+from plugins.base.control.asking import Blocked, Ruling, describe
 from plugins.base.errors import Denied
-from plugins.base.events.records import About, Recorder, safe_args
-from plugins.base.events.stats import Counters
+from plugins.base.events.records import About, safe_args
 from plugins.base.model import LOCKDOWN, Decision, Layer, Reason, RefUpdate, Verdict, refuse_all
 from plugins.base.policy import Policy
 from plugins.base.text import printable
@@ -34,29 +33,15 @@ _REFUSED: Final = (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED)
 HOOK_NAME: Final = "receive-pack"  # how an operation says that the wire itself was read
 
 
-class Desk(Protocol):
-    """What the judge needs of the plugin's side: policy, records and questions."""
-
-    @property
-    def policy(self) -> Policy | None: ...
+class Desk(gateway.Desk, Protocol):
+    """What the judge of pushes needs beside."""
 
     @property
     def origin(self) -> str:
         """The pinned URL of origin; "" for none."""
 
     @property
-    def lockdown(self) -> str | None: ...
-
-    @property
-    def recorder(self) -> Recorder: ...
-
-    @property
-    def counters(self) -> Counters: ...
-
-    @property
     def forwards(self) -> Forwards: ...
-
-    def asking(self, say: Callable[[str], Awaitable[None]]) -> Asking: ...
 
 
 @dataclass(slots=True)
@@ -159,9 +144,7 @@ class WireJudge:
         )  # fmt: skip
 
     def _about(self, push: Judged) -> About:
-        policy = self.desk.policy
-        args = safe_args(self._operation(push).argv)
-        return About(self.command, args, "", "", policy.hash if policy else "")
+        return About(self.command, safe_args(self._operation(push).argv), "", "", self.desk.policy_hash)
 
 
 def _refspec(update: RefUpdate) -> str:

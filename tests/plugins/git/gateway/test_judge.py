@@ -63,6 +63,10 @@ class Desk:
         )
 
     @property
+    def policy_hash(self) -> str:
+        return self.policy.hash if self.policy else ""
+
+    @property
     def recorder(self) -> Recorder:
         return Recorder("git", self.spool)
 
