@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from plugins.base import gateway
 from plugins.base.control.asking import Blocked, Ruling
 from plugins.base.egress.connections import RULE, Connection, connection
 from plugins.base.errors import Denied
 from plugins.base.events.records import About, safe_args
+from plugins.base.gateway import Desk as GatewayDesk
+from plugins.base.gateway import Say
 from plugins.base.model import LOCKDOWN, Decision, Layer, Verdict, refuse_all
 from plugins.base.plugin import Plugin
 from plugins.base.refusal import plain_refusal
@@ -19,7 +20,7 @@ from plugins.base.refusal import plain_refusal
 _REFUSED: Final = (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED, Verdict.ERROR)
 
 
-class Desk(gateway.Desk, Protocol):
+class Desk(GatewayDesk, Protocol):
     """What a judge of connections needs."""
 
     @property
@@ -41,7 +42,7 @@ class ConnectionRefused(Denied):
 class ConnectionJudge:
     """The judge of one connection, until it is over."""
 
-    def __init__(self, desk: Desk, kind: type[Plugin], command: str, host: str, say: gateway.Say) -> None:
+    def __init__(self, desk: Desk, kind: type[Plugin], command: str, host: str, say: Say) -> None:
         self._desk = desk
         self._kind = kind
         self._command = command

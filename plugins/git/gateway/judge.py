@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from plugins.base import gateway
 from plugins.base.control.asking import Blocked, Ruling, describe
 from plugins.base.errors import Denied
 from plugins.base.events.records import About, safe_args
+from plugins.base.gateway import Desk as GatewayDesk
 from plugins.base.model import LOCKDOWN, Decision, Layer, Reason, RefUpdate, Verdict, refuse_all
 from plugins.base.policy import Policy
 from plugins.base.text import printable
@@ -33,7 +33,7 @@ _REFUSED: Final = (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED)
 HOOK_NAME: Final = "receive-pack"  # how an operation says that the wire itself was read
 
 
-class Desk(gateway.Desk, Protocol):
+class Desk(GatewayDesk, Protocol):
     """What the judge of pushes needs beside."""
 
     @property
