@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +16,7 @@ from plugins.base.model import Verdict
 from plugins.base.text import command_line, printable
 from supervisor.audit import chain
 from supervisor.audit.export import export as export_rows
+from supervisor.audit.export import moment, plain
 from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
 from supervisor.home import Home
 
@@ -78,7 +79,7 @@ def list_rows(
     """List the latest decisions, newest last."""
     rows = _reader(home).latest(_filter(plugin, verdicts, blocked, search), limit)[::-1]
     if as_json:
-        emit([_plain(row) for row in rows])
+        emit([plain(row) for row in rows])
         return
     table(
         ("SEQ", "TIME", "VERDICT", "LAYER", "COMMAND", "RULE", "EXIT"),
@@ -96,13 +97,6 @@ def _row(row: AuditRow) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _plain(row: AuditRow) -> dict[str, object]:
-    return {
-        "seq": row.seq, **row.event.model_dump(mode="json"),
-        "exit_code": row.exit_code, "duration_ms": row.duration_ms,
-    }  # fmt: skip
-
-
 @audit.command()
 @click.argument("seq", type=int)
 @json_option
@@ -113,9 +107,9 @@ def show(home: Home, seq: int, as_json: bool) -> None:
     if row is None:
         raise ClaudeContainerError(f"There is no row {seq}.", hint="See: claude-container audit list")
     if as_json:
-        emit(_plain(row))
+        emit(plain(row))
         return
-    for key, value in (_plain(row) | _read(row.event)).items():
+    for key, value in (plain(row) | _read(row.event)).items():
         if value not in ("", None, [], ()):
             click.echo(f"{key:<12} {printable(str(value))}")
     for update in row.event.updates:
@@ -124,10 +118,7 @@ def show(home: Home, seq: int, as_json: bool) -> None:
 
 def _read(event: AuditEvent) -> dict[str, object]:
     """What people read otherwise than programs do."""
-    return {
-        "time": datetime.fromtimestamp(event.time).astimezone().isoformat(timespec="milliseconds"),
-        "args": command_line("", event.args).lstrip(), "updates": (),
-    }  # fmt: skip
+    return {"time": moment(event.time), "args": shlex.join(event.args), "updates": ()}
 
 
 @audit.command()

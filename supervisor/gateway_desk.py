@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from plugins.base.control import Credentials as NewCredentials
 from plugins.base.control import Undo, Undone
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.gateway import SUFFIX
 from supervisor.control_link import PluginLink
 from supervisor.credentials import Credentials
 from supervisor.fleet import Fleet
-from supervisor.gateways import is_gateway, tool_of
+from supervisor.gateways import gateway_name, is_gateway, tool_of
 from supervisor.journal import Journal
 from supervisor.plugin_desk import PluginDesk
 from supervisor.status import Request
@@ -52,7 +51,7 @@ class GatewayDesk:
         return done.refs
 
     def _link(self, tool: str) -> PluginLink:
-        managed = self._fleet.plugins.get(tool + SUFFIX)
+        managed = self._fleet.plugins.get(gateway_name(tool))
         if managed is None or managed.link is None:
             raise ClaudeContainerError(
                 f"No gateway of {tool} runs, so nothing can be undone.", hint="See: claude-container status"

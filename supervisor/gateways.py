@@ -38,6 +38,11 @@ def tool_of(name: str) -> str:
     return name.removesuffix(SUFFIX)
 
 
+def gateway_name(tool: str) -> str:
+    """What the tool's gateway is called, if it has one."""
+    return tool + SUFFIX
+
+
 def own_gateway(tool: str) -> str:
     """The module of the gateway that the tool's plugin brings, with the credentials; "" when it has none."""
     try:
@@ -81,7 +86,7 @@ class Gateways:
 
     def of(self, tool: str) -> str | None:
         """The name of the tool's gateway; None when it has none."""
-        return tool + SUFFIX if self._module(tool) else None
+        return gateway_name(tool) if self._module(tool) else None
 
     def module(self, plugin: str) -> str:
         """The Python module that runs this plugin."""
@@ -94,7 +99,7 @@ class Gateways:
             return Doors()
         if tool not in self._doors:
             self._doors[tool] = doors(
-                tool, self._db, running=tool + SUFFIX in self._running, streams=module != EGRESS
+                tool, self._db, running=gateway_name(tool) in self._running, streams=module != EGRESS
             )
         return self._doors[tool]
 
@@ -123,14 +128,14 @@ def _kept(text: str | None) -> Doors | None:
 
 def _new(*, streams: bool) -> Doors:
     with closing(socket.socket()) as first, closing(socket.socket()) as second:
-        ports = [_bind(each) for each in (first, second)]
+        ports = [take_port(each) for each in (first, second)]
     return Doors(
         f"http://{_HOST}:{ports[0]}/{secrets.token_urlsafe(32)}", f"{_HOST}:{ports[1]}" if streams else ""
     )
 
 
-def _bind(sock: socket.socket) -> int:
-    """Take a free port that no outgoing connection is given before the gateway listens there."""
+def take_port(sock: socket.socket) -> int:
+    """Take a free port that no outgoing connection is given before somebody listens there."""
     for _ in range(_TRIES):
         with suppress(OSError):
             sock.bind((_HOST, secrets.choice(_NEVER_OUTGOING)))

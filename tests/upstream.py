@@ -12,15 +12,15 @@ import shutil
 import socket
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
 import pytest
 
+from supervisor.gateways import take_port
+
 TOKEN: Final = f"canary-token-{secrets.token_hex(8)}"  # no other test process has it in its environment
 USER: Final = "x-access-token"
-_NEVER_OUTGOING: Final = range(10_000, 32_768)  # see `supervisor.gateways`
 
 _CONFIG = """\
 server.modules = ("mod_alias", "mod_setenv", "mod_auth", "mod_authn_file", "mod_cgi", "mod_accesslog")
@@ -47,11 +47,8 @@ $HTTP["url"] =~ "^/git/private/" {{
 
 
 def free_port() -> int:
-    """One that no outgoing connection is given before somebody listens there, as the supervisor chooses."""
-    while True:
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", secrets.choice(_NEVER_OUTGOING)))
-            return int(sock.getsockname()[1])
+    with socket.socket() as sock:
+        return take_port(sock)
 
 
 class SmartHttp:

@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, validate_call
 
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.gateway import SUFFIX
 from supervisor.approvals.answers import Approvals
 from supervisor.approvals.requests import RequestError
 from supervisor.assets import example_policy
 from supervisor.fleet import Fleet, settled
 from supervisor.gateway_desk import GatewayDesk
+from supervisor.gateways import gateway_name
 from supervisor.home import Home
 from supervisor.hub import Hub, Topic
 from supervisor.journal import Journal
@@ -152,7 +152,7 @@ class Operations:
 
     async def _settled(self, name: str) -> PluginStatus:
         """Wait until it is known whether the plugin runs, and its gateway if it has one."""
-        names = (name, name + SUFFIX)
+        names = (name, gateway_name(name))
         await self._fleet.until(
             lambda: all(settled(self._fleet.status(each)) for each in names if each in self._fleet.plugins),
             _SETTLING,

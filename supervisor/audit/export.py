@@ -62,7 +62,7 @@ def _write_csv(rows: Iterator[AuditRow], out: TextIO) -> int:
         count += 1
         cells = {
             **plain(row),
-            "time": _moment(row.event.time),
+            "time": moment(row.event.time),
             "args": shlex.join(row.event.args),
             "updates": "; ".join(map(_update, row.event.updates)),
         }
@@ -70,7 +70,7 @@ def _write_csv(rows: Iterator[AuditRow], out: TextIO) -> int:
     return count
 
 
-def _moment(seconds: float) -> object:
+def moment(seconds: float) -> object:
     """The time in ISO 8601, UTC; one outside the calendar stays a number."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -13,11 +13,10 @@ from typing import NoReturn
 
 from plugins.base.control import Applied
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.gateway import SUFFIX
 from plugins.base.policy import policy_hash
 from plugins.base.policy.watch import changes
 from supervisor.fleet import Fleet
-from supervisor.gateways import Gateways, is_gateway, tool_of
+from supervisor.gateways import Gateways, gateway_name, is_gateway, tool_of
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal
@@ -71,7 +70,7 @@ class PolicyKeeper:
                 self._gateways.take(name, file.policy)
             gateway = self._gateways.of(name)
             if gateway is None:
-                self._fleet.discard(name + SUFFIX)
+                self._fleet.discard(gateway_name(name))
             for each in (name, gateway) if gateway is not None else (name,):
                 await self._follow(each, file)
 
@@ -112,7 +111,7 @@ class PolicyKeeper:
         """The file was removed on purpose: nobody waits for it to come back."""
         async with self._locks[name]:
             if not self._exists(name):
-                for each in (name, name + SUFFIX):
+                for each in (name, gateway_name(name)):
                     self._fleet.discard(each)
                 self._gateways.take(name, None)
 

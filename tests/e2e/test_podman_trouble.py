@@ -11,14 +11,13 @@ import pytest
 
 from tests.engine import VERSION
 from tests.podman import Podman, Service
-from tests.supervisor.containers.docker.conftest import Place
 from tests.supervisor.containers.docker.test_docker_supervised import set_up
 from tests.supervisor.containers.docker.test_engine_trouble import (
     test_an_engine_that_is_not_there_yet_is_named_and_used_as_soon_as_it_is,
     test_what_ended_while_the_engine_was_away_is_started_again,
     test_where_containers_outlive_the_engine_they_are_the_same_afterwards,
 )
-from tests.supervisor.harness import scratch
+from tests.supervisor.harness import Place, scratch
 
 pytestmark = [
     pytest.mark.timeout(300),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,7 @@ from supervisor.containers.engine import Engine
 from supervisor.containers.networks import ContainerNetworks
 from supervisor.home import Home
 from tests.engine import engine_or_skip, images_or_skip
-from tests.supervisor.harness import scratch
-
-Place = tuple[Home, Path]
+from tests.supervisor.harness import Place, scratch
 
 
 @pytest.fixture(scope="session")

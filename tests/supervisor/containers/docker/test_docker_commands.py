@@ -14,8 +14,9 @@ from supervisor.runtimes.choice import choose
 from tests.cli.commands import Commands
 from tests.docker.place import until
 from tests.engine import CHOICES, give_images
-from tests.supervisor.containers.docker.conftest import Place, calls
+from tests.supervisor.containers.docker.conftest import calls
 from tests.supervisor.containers.docker.test_docker_supervised import set_up
+from tests.supervisor.harness import Place
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("engine")]
 

@@ -24,7 +24,8 @@ from supervisor.gateways import Doors
 from supervisor.home import Home
 from supervisor.runtimes.runtime import Exit
 from supervisor.start_config import StartConfigs
-from tests.supervisor.containers.docker.conftest import Place, calls, networks
+from tests.supervisor.containers.docker.conftest import calls, networks
+from tests.supervisor.harness import Place
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("engine")]
 

@@ -22,8 +22,8 @@ from supervisor.containers.runtime import DockerRuntime
 from supervisor.runtimes.runtime import NotBuilt
 from supervisor.status import Status
 from tests.engine import ROOT
-from tests.supervisor.containers.docker.conftest import Place, calls
-from tests.supervisor.harness import reasons, status_when, supervised
+from tests.supervisor.containers.docker.conftest import calls
+from tests.supervisor.harness import Place, reasons, status_when, supervised
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("engine")]
 

@@ -20,10 +20,9 @@ from supervisor.containers import facts as containers
 from supervisor.containers.engine import connect
 from supervisor.containers.runtime import DockerRuntime
 from supervisor.status import Status
-from tests.supervisor.containers.docker.conftest import Place
 from tests.supervisor.containers.docker.own_engine import OwnEngine, own_engine
 from tests.supervisor.containers.docker.test_docker_supervised import PATIENCE, command, running, runs, set_up
-from tests.supervisor.harness import scratch, status_when, supervised
+from tests.supervisor.harness import Place, scratch, status_when, supervised
 
 pytestmark = [
     pytest.mark.timeout(400),
