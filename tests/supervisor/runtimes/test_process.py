@@ -49,7 +49,9 @@ async def test_an_end_by_a_signal_is_seen_as_that(place: Place) -> None:
 async def test_it_runs_in_a_session_of_its_own_with_nothing_inherited_and_default_signals(
     place: Place,
 ) -> None:
-    instance = await runtime(place, f"print('there', flush=True); {WAIT}").start(configs(place).make("tool"))
+    # All of the program is read before it says that it is there.
+    program = "import signal; print('there', flush=True); signal.pause()"
+    instance = await runtime(place, program).start(configs(place).make("tool"))
     while not (place[0].logs / "tool.log").read_text():  # noqa: ASYNC110 - another process writes
         await asyncio.sleep(0.01)
     assert os.getsid(instance.pid) == instance.pid
