@@ -188,11 +188,22 @@ class ProcessRuntime:
 def _start_behind_gate(
     command: tuple[str, ...], directory: Path, gate: int, log: int, environment: dict[str, str]
 ) -> int:
-    actions = [(os.POSIX_SPAWN_DUP2, gate, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+    standard = [(os.POSIX_SPAWN_DUP2, gate, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+    actions = [*standard, *((os.POSIX_SPAWN_CLOSE, other) for other in _inheritable())]
     return os.posix_spawn(
         "/bin/sh", ("sh", "-c", _GATE, "sh", str(directory), *command), environment,
         file_actions=actions, setsid=True, setsigmask=(), setsigdef=_RESET,
     )  # fmt: skip
+
+
+def _inheritable() -> list[int]:
+    """Descriptors that whoever started this program left open for its children, beside the standard ones."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the listing's own is closed by now
+            if int(entry.name) > 2 and os.get_inheritable(int(entry.name)):
+                found.append(int(entry.name))
+    return found
 
 
 def _identity(pid: int, start: int) -> dict[str, object]:

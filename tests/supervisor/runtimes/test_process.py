@@ -51,7 +51,9 @@ async def test_it_runs_in_a_session_of_its_own_with_nothing_inherited_and_defaul
 ) -> None:
     # All of the program is read before it says that it is there.
     program = "import signal; print('there', flush=True); signal.pause()"
-    instance = await runtime(place, program).start(configs(place).make("tool"))
+    with (place[1] / "secret").open("w") as left_open:
+        os.set_inheritable(left_open.fileno(), True)
+        instance = await runtime(place, program).start(configs(place).make("tool"))
     while not (place[0].logs / "tool.log").read_text():  # noqa: ASYNC110 - another process writes
         await asyncio.sleep(0.01)
     assert os.getsid(instance.pid) == instance.pid
