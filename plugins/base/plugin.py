@@ -114,7 +114,8 @@ class Plugin:
         """Choose what of the caller's environment reaches the tool."""
         from plugins.base.environment import passed_on
 
-        return passed_on(untrusted_environment)
+        # A tool may run git, which gives up where it may not read the machine's own configuration.
+        return {**passed_on(untrusted_environment), "GIT_CONFIG_NOSYSTEM": "1"}
 
     async def prepare(self, run: Runner) -> None:
         """Look around once after the worker started (for example: which subcommands exist)."""

@@ -22,7 +22,8 @@ ETC: Final = tuple(
         "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ld.so.preload", "alternatives", "passwd", "group",
         "nsswitch.conf", "localtime", "timezone", "locale.alias", "hosts", "host.conf", "protocols",
         "services", "ssl/certs", "ssl/openssl.cnf", "ca-certificates", "pki/tls/certs", "pki/ca-trust",
-        "crypto-policies", "mime.types", "magic", "terminfo", "os-release", "gitattributes",
+        "crypto-policies", "mime.types", "magic", "terminfo", "os-release", "debian_version",
+        "gitattributes",
     )
 )  # fmt: skip
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
