@@ -29,6 +29,8 @@ from plugins.base.control import (
     Settled,
     Stats,
     Stored,
+    Tell,
+    Told,
     Undone,
     Welcome,
 )
@@ -52,7 +54,9 @@ class Handler(Protocol):
     def unlinked(self, link: PluginLink, why: str) -> None:
         """The connection is gone. `why` is not empty when it was cut off."""
 
-    async def heard(self, link: PluginLink, message: Ready | Applied | Stats | Undone) -> None: ...
+    async def heard(
+        self, link: PluginLink, message: Ready | Applied | Stats | Undone | Tell | Told
+    ) -> None: ...
 
     def asked(self, link: PluginLink, ask: Ask) -> AsyncIterator[Answer]: ...
 

@@ -18,6 +18,8 @@ from plugins.base.control import (
     Record,
     Settled,
     Stats,
+    Tell,
+    Told,
     Undone,
 )
 from plugins.base.errors import ClaudeContainerError
@@ -25,7 +27,7 @@ from supervisor import reconcile
 from supervisor.approvals.answers import Approvals
 from supervisor.control_link import PluginLink
 from supervisor.fleet import Fleet
-from supervisor.gateways import tool_of
+from supervisor.gateways import gateway_name, is_gateway, tool_of
 from supervisor.hub import Hub
 from supervisor.journal import Journal
 from supervisor.managed import Managed
@@ -101,7 +103,7 @@ class PluginDesk:
 
     # ------------------------------------------------------------ messages
 
-    async def heard(self, link: PluginLink, message: Ready | Applied | Stats | Undone) -> None:
+    async def heard(self, link: PluginLink, message: Ready | Applied | Stats | Undone | Tell | Told) -> None:
         managed = self._of(link)
         if managed is None:
             return
@@ -116,6 +118,19 @@ class PluginDesk:
             case Undone():
                 for told in self.undone:
                     told(message)
+            case Tell() if is_gateway(link.plugin):
+                if not self._hand_on(tool_of(link.plugin), message):
+                    link.post(Told(tell=message.tell))
+            case Told() if not is_gateway(link.plugin):
+                self._hand_on(gateway_name(link.plugin), message)
+
+    def _hand_on(self, plugin: str, message: Tell | Told) -> bool:
+        """What a tool and its gateway have to say to each other; False when the other is not there."""
+        other = self._fleet.plugins.get(plugin)
+        if other is None or other.link is None:
+            return False
+        other.link.post(message)
+        return True
 
     def _ready(self, managed: Managed, message: Ready) -> None:
         managed.ready = message

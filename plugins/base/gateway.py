@@ -7,6 +7,7 @@ is in the worker, which reaches nothing but the gateway. What it judges and how 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from plugins.base.control import (
+    LONGEST_TELL,
     Hello,
     Isolation,
     Lockdown,
@@ -25,6 +27,8 @@ from plugins.base.control import (
     Ready,
     SetPolicy,
     StartConfig,
+    Tell,
+    Told,
     Undo,
     Undone,
 )
@@ -45,6 +49,7 @@ log = logging.getLogger(__name__)
 SUFFIX: Final = "-gateway"  # a gateway is named after its tool
 _COMMAND: Final = re.compile("[0-9a-f]{32}")  # as the worker says; it proves nothing
 _FLUSH_WITHIN: Final = 3.0
+_TOLD_WITHIN: Final = 3.0
 
 
 Say = Callable[[str], Awaitable[None]]
@@ -88,6 +93,8 @@ class Gateway:
         self._spool = Spool.open(state / "spool")
         self.recorder = Recorder(tool, self._spool)
         self._link = link(config.control, self._spool, self)
+        self._telling: dict[int, asyncio.Future[None]] = {}
+        self._numbers = itertools.count()
         self._held = PolicyHolder(tool, rules_model, state / "policy.yaml", self._link.post)
 
     async def serve(self) -> None:
@@ -114,6 +121,21 @@ class Gateway:
 
     def asking(self, say: Say) -> Asking:
         return Asking(self._link, self.recorder, self.counters, say)
+
+    async def tell(self, command: str, text: str) -> None:
+        """Say it on the stderr of whoever called the command, if it runs; return when it is said.
+
+        Where it cannot be said, or not in time, nothing is lost but that.
+        """
+        if not command or not self._link.up:
+            return
+        number = next(self._numbers)
+        told = self._telling[number] = asyncio.get_running_loop().create_future()
+        self._link.post(Tell(tell=number, command=command, text=text[:LONGEST_TELL]))
+        try:
+            await asyncio.wait([told], timeout=_TOLD_WITHIN)
+        finally:
+            del self._telling[number]
 
     # ------------------------------------------------------------ life
 
@@ -169,8 +191,14 @@ class Gateway:
         self._stopping.set()
 
     def other(self, message: Message) -> None:
-        if isinstance(message, Undo):
-            self._link.post(Undone(request=message.request, problem="There is nothing that could be undone."))
+        match message:
+            case Undo():
+                problem = "There is nothing that could be undone."
+                self._link.post(Undone(request=message.request, problem=problem))
+            case Told():
+                told = self._telling.get(message.tell)
+                if told is not None and not told.done():
+                    told.set_result(None)
 
 
 def claimed(untrusted_command: str) -> str:

@@ -23,7 +23,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from plugins.base.control import Hello, Lockdown, Message, SetPolicy, StartConfig
+from plugins.base.control import Hello, Lockdown, Message, SetPolicy, StartConfig, Tell
 from plugins.base.control.link import ControlLink, LinkFactory
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.events.records import Recorder
@@ -127,6 +127,9 @@ class PluginProcess:
         self._stopping.set()
 
     def other(self, message: Message) -> None:
+        if isinstance(message, Tell):
+            self._services.audience.tell(message)
+            return
         log.warning("The supervisor sent a %s, which is not for this plugin.", type(message).__name__)
 
 

@@ -10,11 +10,13 @@ The plugin goes on working when the link is down: last good policy, events kept 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from plugins.base.model import Layer, Verdict
+
+LONGEST_TELL: Final = 16 * 1024  # characters
 
 
 class Message(BaseModel):
@@ -194,6 +196,25 @@ class Undone(Message):
     hint: str = ""
 
 
+# ---------------------------------------------------------------- gateway -> supervisor -> plugin, and back
+
+
+class Tell(Message):
+    """What a gateway has to say on the stderr of whoever called the command. Answered by `Told`."""
+
+    type: Literal["tell"] = "tell"
+    tell: int  # number among the gateway's
+    command: str
+    text: str = Field(max_length=LONGEST_TELL)
+
+
+class Told(Message):
+    """It was said, or nobody is there to hear it."""
+
+    type: Literal["told"] = "told"
+    tell: int
+
+
 # ---------------------------------------------------------------- supervisor -> plugin
 
 
@@ -258,10 +279,12 @@ class Stop(Message):
 
 
 FromPlugin = Annotated[
-    Hello | Ready | Record | Applied | Stats | Ask | Forget | Undone, Field(discriminator="type")
+    Hello | Ready | Record | Applied | Stats | Ask | Forget | Undone | Tell | Told,
+    Field(discriminator="type"),
 ]
 FromSupervisor = Annotated[
-    Welcome | SetPolicy | Stored | Answer | Lockdown | Credentials | Undo | Stop, Field(discriminator="type")
+    Welcome | SetPolicy | Stored | Answer | Lockdown | Credentials | Undo | Stop | Tell | Told,
+    Field(discriminator="type"),
 ]
 
 # Here and above: built when it is used first, as no process uses them all and each is to start fast.

@@ -29,6 +29,8 @@ from plugins.base.control import (
     Settled,
     Stop,
     Stored,
+    Tell,
+    Told,
     Undo,
     Welcome,
 )
@@ -233,7 +235,7 @@ class ControlLink:
                 self._owner.set_lockdown(message)
             case Stop():
                 self._owner.stop()
-            case Credentials() | Undo():
+            case Credentials() | Undo() | Tell() | Told():
                 self._owner.other(message)
 
     def _take_answer(self, answer: Answer) -> None:

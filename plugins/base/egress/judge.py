@@ -26,6 +26,9 @@ class Desk(GatewayDesk, Protocol):
     @property
     def tool(self) -> str: ...
 
+    async def tell(self, command: str, text: str) -> None:
+        """Say it on the stderr of whoever called the command; return when it is said, or cannot be."""
+
 
 class ConnectionRefused(Denied):
     """A rule refuses the connection. `text` is for the agent, as any refusal is written."""

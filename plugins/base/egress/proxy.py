@@ -10,25 +10,25 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from plugins.base.egress import lookup
-from plugins.base.egress.judge import ConnectionJudge, ConnectionRefused, Desk, record_unjudged
+from plugins.base.egress.answers import answer, no
+from plugins.base.egress.judge import ConnectionJudge, Desk, record_unjudged
 from plugins.base.egress.request import END, LARGEST_HEAD, Refused, Request, parse
 from plugins.base.egress.tunnel import CHUNK, IDLE, Side, Tunnel
 from plugins.base.errors import ClaudeContainerError, Denied
-from plugins.base.gateway import Say, claimed
+from plugins.base.gateway import claimed
 from plugins.base.plugin import Plugin
 from plugins.base.policy.hosts import parse_target
-from plugins.base.text import printable
 
 log = logging.getLogger(__name__)
 
 MOST: Final = 256  # connections at once, those that wait included
 HEAD_WITHIN: Final = 10.0  # seconds
 _CONNECT_WITHIN: Final = 10.0  # seconds, for each address
-_ANSWER_WITHIN: Final = 5.0
 _ESTABLISHED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -81,15 +81,32 @@ class Proxy:
     async def _converse(self, tool: Side) -> None:
         try:
             request = await self._request(tool)
-            await self._connect(tool, request)
         except Refused as error:
             await self._refuse_unjudged(tool, error)
-        except ConnectionRefused as error:
-            await _answer(tool, HTTPStatus.FORBIDDEN, error.line, error.text)
-        except lookup.NoSuchHost as error:
-            await _answer(tool, HTTPStatus.BAD_GATEWAY, error.message)
-        except Denied as error:  # it cannot be recorded
-            await _answer(tool, HTTPStatus.SERVICE_UNAVAILABLE, error.message)
+            return
+        command = claimed(request.command)
+        try:
+            await self._connect(tool, request.target, command)
+        except ClaudeContainerError as error:
+            await self._refuse(tool, command, error)
+
+    async def _refuse(self, tool: Side, command: str, error: ClaudeContainerError) -> None:
+        """Say why to whoever called, before the tool can come to its end; then to the tool."""
+        refusal = no(error)
+        await self._desk.tell(command, refusal.text)
+        await answer(tool, refusal)
+
+    async def _refuse_unjudged(self, tool: Side, error: Refused) -> None:
+        if not error.asked:
+            await answer(tool, no(error))
+            return
+        command = claimed(error.command)
+        self._desk.counters.commands += 1
+        try:
+            record_unjudged(self._desk, command, error.asked, error.message)
+        except Denied as worse:
+            error = Refused(error.status, worse.message)
+        await self._refuse(tool, command, error)
 
     # ------------------------------------------------------------ what is asked
 
@@ -110,40 +127,23 @@ class Proxy:
             raise _too_large()
         return parse(head, self._capability)
 
-    async def _refuse_unjudged(self, tool: Side, error: Refused) -> None:
-        message = error.message
-        if error.asked:
-            self._desk.counters.commands += 1
-            try:
-                record_unjudged(self._desk, claimed(error.command), error.asked, message)
-            except Denied as worse:
-                message = worse.message
-        await _answer(tool, error.status, message)
-
     # ------------------------------------------------------------ the connection
 
-    async def _connect(self, tool: Side, request: Request) -> None:
-        """Judge it, find the host, and carry bytes. Raises `ConnectionRefused` and `NoSuchHost`."""
+    async def _connect(self, tool: Side, target: str, command: str) -> None:
+        """Judge it, find the host, and carry bytes. Raises `ClaudeContainerError` for a no."""
         self._desk.counters.commands += 1
-        command = claimed(request.command)
-        judge = ConnectionJudge(self._desk, self._kind, command, request.target, self._say(command))
+        judge = ConnectionJudge(self._desk, self._kind, command, target, partial(self._desk.tell, command))
         first = asyncio.ensure_future(tool.reader.read(CHUNK))
         try:
             await _while_wanted(judge, first)
-            addresses = await lookup.addresses_of(parse_target(request.target))
+            addresses = await lookup.addresses_of(parse_target(target))
             judge.place(addresses, lookup.own_of(addresses, self._listens_on))
-            host = await self._reach(judge, request.target, addresses)
-            await self._carry(judge, request.target, Tunnel(tool, host, idle=self._idle), tool, first)
+            host = await self._reach(judge, target, addresses)
+            await self._carry(judge, target, Tunnel(tool, host, idle=self._idle), tool, first)
         finally:
             first.cancel()
             with suppress(asyncio.CancelledError, ConnectionError):
                 await first
-
-    def _say(self, command: str) -> Say:
-        async def say(text: str) -> None:
-            """The tool is told by its answer alone."""
-
-        return say
 
     async def _reach(self, judge: ConnectionJudge, target: str, addresses: tuple[str, ...]) -> Side:
         """Connect to one of the addresses that were judged: the name is not looked up again."""
@@ -200,22 +200,3 @@ async def _while_wanted(judge: ConnectionJudge, first: asyncio.Future[bytes]) ->
 
 def _too_large() -> Refused:
     return Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"At most {LARGEST_HEAD} bytes are read.")
-
-
-async def _answer(tool: Side, status: HTTPStatus, line: str, text: str = "") -> None:
-    """Say no, in the reason phrase for tools that show it, and in full below."""
-    phrase = printable(line)[:300].encode("ascii", "replace").decode()
-    body = (text or f"error: {printable(line)}\n").encode()
-    fields = ["Content-Type: text/plain; charset=utf-8", f"Content-Length: {len(body)}", "Connection: close"]
-    if status is HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        fields.append('Proxy-Authenticate: Basic realm="claude-container"')
-    if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        fields.append("Allow: CONNECT")
-    head = "\r\n".join([f"HTTP/1.1 {status.value} {phrase}", *fields, "", ""])
-    tool.writer.write(head.encode("ascii") + body)
-    with suppress(TimeoutError, ConnectionError):
-        async with asyncio.timeout(_ANSWER_WITHIN):
-            tool.writer.write_eof()
-            await tool.writer.drain()
-            while await tool.reader.read(CHUNK):  # what was sent beside must not turn the answer into a reset
-                pass

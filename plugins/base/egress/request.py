@@ -31,9 +31,15 @@ class Refused(Denied):
     """The request gets this status, and a sentence."""
 
     def __init__(
-        self, status: HTTPStatus, message: str, *, asked: tuple[str, ...] = (), command: str = ""
+        self,
+        status: HTTPStatus,
+        message: str,
+        *,
+        hint: str = "",
+        asked: tuple[str, ...] = (),
+        command: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, hint=hint)
         self.status = status
         self.asked = asked  # what to record; (): it is not known to come from the tool
         self.command = command
@@ -102,6 +108,7 @@ def _only_connect(method: str, target: str, command: str) -> Refused:
     return Refused(
         HTTPStatus.METHOD_NOT_ALLOWED,
         f"{asked or method} cannot pass: only https does, by a CONNECT request.",
+        hint=f"Ask for https://{web[2]} instead." if web else "",
         asked=(method.lower(), asked),
         command=command,
     )

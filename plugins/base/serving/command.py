@@ -194,7 +194,8 @@ class Command:
             running = self._begin(operation, invocation, judge.policy, channel)
             counters.running += 1
             try:
-                return await self._wait(running, judge)
+                with self._services.audience.hears(self._about.command, self._say):
+                    return await self._wait(running, judge)
             finally:
                 counters.running -= 1
                 if running.started_at:

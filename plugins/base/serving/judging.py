@@ -23,6 +23,7 @@ from plugins.base.model import LOCKDOWN, Decision, Layer, Operation, Verdict, re
 from plugins.base.plugin import HookCall, Invocation, Plugin
 from plugins.base.policy import Policy
 from plugins.base.refusal import error_text
+from plugins.base.serving.audience import Audience
 from plugins.base.serving.channel import Pairs, ShimAnswer, Slots
 from plugins.base.serving.deadline import Deadline
 from plugins.base.serving.decisions import Decisions
@@ -48,10 +49,12 @@ class Services:
     slots: Slots
     pairs: Pairs = field(default_factory=Pairs)
     decisions: Decisions = field(init=False)
+    audience: Audience = field(init=False)
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_COMMANDS))
 
     def __post_init__(self) -> None:
         self.decisions = Decisions(self.plugin.evaluate)
+        self.audience = Audience(self.link.post)
 
 
 class CommandEnded(Denied):

@@ -26,6 +26,8 @@ from plugins.base.control import (
     Stats,
     Stop,
     Stored,
+    Tell,
+    Told,
     Welcome,
 )
 from plugins.base.policy import policy_hash
@@ -48,6 +50,9 @@ class FakeSupervisor:
         self.asks: list[Ask] = []
         self.forgotten: list[int] = []
         self.settled: list[str] = []  # what a changed policy made of those
+        self.tells: list[Tell] = []
+        self.told: list[int] = []
+        self.hands_on = True  # whether somebody hears what gateways say
         self.stats = Stats()
         self.events: dict[str, AuditEvent] = {}
         self.outcomes: dict[str, Outcome] = {}
@@ -124,6 +129,12 @@ class FakeSupervisor:
             case Forget():
                 self.forgotten.append(message.ask)
                 self.settled.append(message.settled)
+            case Tell():
+                self.tells.append(message)
+                if self.hands_on:
+                    await self.send(Told(tell=message.tell))
+            case Told():
+                self.told.append(message.tell)
 
     async def _store(self, record: Record) -> None:
         if not self.storing:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.base.control import Answer, StartConfig
+from plugins.base.control import Answer, StartConfig, Told
 from plugins.base.egress import lookup, proxy
 from plugins.base.egress.main import EgressGateway
 from tests.plugins.base.harness import box_for
@@ -174,6 +174,44 @@ async def test_another_host_is_refused_with_rule_and_way_forward() -> None:
         assert (event.rule, event.rule_line) == ("network.allow", 3)
 
 
+async def test_whoever_called_is_told_why_before_the_tool_is() -> None:
+    async with site_for("a.example") as site:
+        site.supervisor.hands_on = False
+        client = await site.request("b.example:443")
+        await site.supervisor.until(lambda: site.supervisor.tells)
+        tell = site.supervisor.tells[0]
+        assert (tell.command, tell.text.splitlines()[1:]) == (
+            COMMAND,
+            [
+                "rule: network.allow (policy line 3)",
+                "hint: Use one of network.allow (a.example), or ask the operator to add it.",
+            ],
+        )
+        assert not client.reader._buffer  # type: ignore[attr-defined]
+        await site.supervisor.send(Told(tell=tell.tell))
+        assert " 403 " in await client.answer()
+
+
+async def test_a_refusal_does_not_wait_for_a_supervisor_that_is_not_there() -> None:
+    async with site_for("a.example") as site:
+        await site.supervisor.stop()
+        assert " 403 " in await site.answer("b.example:443")
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "said"),
+    [
+        ("http://a.example/", "GET", "hint: Ask for https://a.example instead."),
+        ("127.1:443", "CONNECT", "error: What to connect to must be a whole address"),
+        ("no-such-host.invalid:443", "CONNECT", "error: no-such-host.invalid cannot be looked up"),
+    ],
+)
+async def test_they_are_told_of_all_that_fails(target: str, method: str, said: str) -> None:
+    async with site_for("a.example, no-such-host.invalid") as site:
+        await site.answer(target, method=method)
+        assert said in site.supervisor.tells[0].text
+
+
 @pytest.mark.parametrize(
     ("target", "more", "status"),
     [
@@ -215,6 +253,9 @@ async def test_the_operators_yes_lets_it_through_and_the_policy_ends_it() -> Non
         assert (ask.plugin, ask.args, ask.command) == ("npm", ("connect", target), COMMAND)
         await site.supervisor.answer(ask, "waiting")
         await site.supervisor.recorded("connect", target, verdict="held")
+        assert [tell.text for tell in site.supervisor.tells] == [
+            "npm: waiting for the operator, request r1 (up to 60 s)\n"
+        ]
         await site.supervisor.answer(ask, "denied", reason="not today")
         assert "The operator said no: not today" in await client.answer()
         site.supervisor.on_ask = lambda ask: [Answer(ask=ask.ask, outcome="approved", request="r2")]
