@@ -26,7 +26,8 @@ from plugins.base.policy.hosts import parse_target
 
 log = logging.getLogger(__name__)
 
-MOST: Final = 256  # connections at once, those that wait included
+MOST: Final = 256  # connections at once that were asked for, those that wait included
+MOST_STRANGERS: Final = 256  # that have not asked for anything yet
 HEAD_WITHIN: Final = 10.0  # seconds
 _CONNECT_WITHIN: Final = 10.0  # seconds, for each address
 _ESTABLISHED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -50,6 +51,7 @@ class Proxy:
         self._head_within = head_within
         self._idle = idle
         self._open: set[Side] = set()
+        self._strangers: dict[Side, None] = {}  # of those, who has shown no right to be there; oldest first
         self._closing = False
         self._tunnels: dict[Tunnel, ConnectionJudge] = {}
 
@@ -68,6 +70,7 @@ class Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tool = Side(reader, writer)
         self._open.add(tool)
+        self._take_in(tool)
         try:
             await self._converse(tool)
         except (ConnectionError, HungUp):
@@ -76,7 +79,16 @@ class Proxy:
             log.exception("A connection was refused because of a fault in the gateway.")
         finally:
             self._open.discard(tool)
+            self._strangers.pop(tool, None)
             tool.abort()
+
+    def _take_in(self, stranger: Side) -> None:
+        """Those that say nothing keep nobody out: the oldest gives way."""
+        self._strangers[stranger] = None
+        if len(self._strangers) > MOST_STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.abort()
 
     async def _converse(self, tool: Side) -> None:
         try:
@@ -111,9 +123,19 @@ class Proxy:
     # ------------------------------------------------------------ what is asked
 
     async def _request(self, tool: Side) -> Request:
-        """Raises `Refused`."""
-        if self._closing or len(self._open) > MOST:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"There are {MOST} connections already.")
+        """Read what is asked, by somebody who may ask, when there is room. Raises `Refused`."""
+        request = parse(await self._head(tool), self._capability)
+        self._strangers.pop(tool, None)
+        if self._closing or len(self._open) - len(self._strangers) > MOST:
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"There are {MOST} connections already.",
+                hint="Try again when some of them are over.", asked=("connect", request.target),
+                command=request.command,
+            )  # fmt: skip
+        return request
+
+    async def _head(self, tool: Side) -> bytes:
+        """Everything up to the empty line. Raises `Refused`."""
         try:
             async with asyncio.timeout(self._head_within):
                 head = await tool.reader.readuntil(END)
@@ -125,7 +147,7 @@ class Proxy:
             raise HungUp from None
         if len(head) > LARGEST_HEAD:
             raise _too_large()
-        return parse(head, self._capability)
+        return head
 
     # ------------------------------------------------------------ the connection
 
