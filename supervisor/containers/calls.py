@@ -16,6 +16,7 @@ from typing import Any, Final
 from supervisor.containers.dialect import DOCKER, Dialect
 from supervisor.containers.engine_errors import EngineError, NotRunning, NotThere, Taken
 from supervisor.containers.facts import AGENT, LABEL_INSTANCE, LABEL_PLUGIN, Attachment, Container
+from supervisor.containers.stream import Stream
 
 LABEL_MADE: Final = "claude-container.made"  # hash of everything that a container was made of
 _FRACTION: Final = re.compile(r"\.(\d{1,6})\d*")
@@ -149,24 +150,23 @@ class ContainerCalls:
         except (EngineError, KeyError, TypeError):
             return None
 
-    def events(self) -> Any:
-        """The stream of what happens to our containers, as the engine sends it; has `close`."""
+    def events(self) -> Stream:
+        """What happens to our containers, as the engine sends it."""
+        labels = [f"{LABEL_INSTANCE}={self.instance}", LABEL_PLUGIN]
         with self.translated():
-            return self.api.events(
-                decode=True,
-                filters={"type": "container", "label": [f"{LABEL_INSTANCE}={self.instance}", LABEL_PLUGIN]},
-            )
+            return Stream(self.api.events(decode=True, filters={"type": "container", "label": labels}))
 
-    def logs(self, identity: str, since: int) -> Any:
-        """The stream of what it wrote since then (seconds since the epoch) and goes on writing; has `close`.
+    def logs(self, identity: str, since: int) -> Stream:
+        """What it wrote since then (seconds since the epoch) and goes on writing.
 
         Each piece begins with its time, and a space.
         """
         with self.translated():
-            return self.api.logs(
+            pieces = self.api.logs(
                 identity, stdout=True, stderr=True, stream=True, follow=True, timestamps=True,
                 since=since or None,
             )  # fmt: skip
+            return Stream(pieces)
 
 
 def made_of(wanted: Container, image: str) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from supervisor.containers.engine_errors import EngineAway, EngineError
 from supervisor.containers.off_loop import off_loop
+from supervisor.containers.stream import Stream
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 5.0  # seconds between calls of an engine that does not answer
 _SILENCE: Final = 15.0  # seconds without an event, after which the engine is asked whether it is there
@@ -34,7 +35,7 @@ class Ended:
 class Source:
     """A connected engine: how to get its events, and to ask whether it is there. Both block."""
 
-    events: Callable[[], Any]
+    events: Callable[[], Stream]
     ping: Callable[[], None]
     translated: Callable[[], AbstractContextManager[None]]
 
@@ -99,9 +100,7 @@ async def _next(queue: asyncio.Queue[Ended | EngineError], ping: Callable[[], No
         return item
 
 
-def _read_in_a_thread(
-    stream: Iterator[Mapping[str, Any]], source: Source, queue: asyncio.Queue[Ended | EngineError]
-) -> None:
+def _read_in_a_thread(stream: Stream, source: Source, queue: asyncio.Queue[Ended | EngineError]) -> None:
     loop = asyncio.get_running_loop()
 
     def put(item: Ended | EngineError) -> None:
@@ -110,7 +109,7 @@ def _read_in_a_thread(
 
     def read() -> None:
         try:
-            with source.translated():
+            with source.translated(), stream:
                 for message in stream:
                     if (event := parse(message)) is not None:
                         put(event)

@@ -9,13 +9,14 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from supervisor.containers.stream import Stream
 from supervisor.runtimes.logs import MOST_BYTES, open_log
 
 _DIGITS: Final = 20
@@ -29,12 +30,12 @@ class LogCopy:
     def __init__(self, log: Path, position: Path) -> None:
         self._log = log
         self._position = position
-        self._stream: Any = None
+        self._stream: Stream | None = None
         self._closed = False
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def start(self, follow: Callable[[int], Any]) -> None:
+    def start(self, follow: Callable[[int], Stream]) -> None:
         """`follow` opens the stream, from a second on; it blocks."""
         threading.Thread(target=self._run, args=(follow,), name="container-log", daemon=True).start()
 
@@ -56,7 +57,7 @@ class LogCopy:
 
     # ------------------------------------------------------------ in the thread
 
-    def _run(self, follow: Callable[[int], Any]) -> None:
+    def _run(self, follow: Callable[[int], Stream]) -> None:
         try:
             with suppress(Exception):  # the engine went away: the runtime starts another copy when it is back
                 self._copy(follow)
@@ -64,23 +65,22 @@ class LogCopy:
             with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._ended.set)
 
-    def _copy(self, follow: Callable[[int], Any]) -> None:
+    def _copy(self, follow: Callable[[int], Stream]) -> None:
         position = os.open(self._position, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         log = open_log(self._log)
         try:
             seen = _read(position)
-            self._stream = follow(seen.at // 10**9)
-            here = Position()
-            for piece in self._stream:
-                at, text = split(piece)
-                here = here.after(at)
-                if self._closed or here <= seen:
-                    continue
-                os.write(log, text)
-                os.pwrite(position, here.packed(), 0)
-                if os.fstat(log).st_size > MOST_BYTES:
-                    os.close(log)
-                    log = open_log(self._log)
+            with follow(seen.at // 10**9) as self._stream:
+                for here, text in placed(() if self._closed else self._stream):
+                    if self._closed:
+                        break
+                    if here <= seen:
+                        continue
+                    os.write(log, text)
+                    os.pwrite(position, here.packed(), 0)
+                    if os.fstat(log).st_size > MOST_BYTES:
+                        os.close(log)
+                        log = open_log(self._log)
         finally:
             os.close(position)
             os.close(log)
@@ -108,6 +108,15 @@ class Position:
 def _read(descriptor: int) -> Position:
     parts = os.pread(descriptor, 2 * _DIGITS + 1, 0).split(b" ")
     return Position(*map(int, parts)) if len(parts) == 2 and all(map(bytes.isdigit, parts)) else Position()
+
+
+def placed(untrusted_pieces: Iterable[bytes]) -> Iterator[tuple[Position, bytes]]:
+    """Each piece's position and text."""
+    here = Position()
+    for piece in untrusted_pieces:
+        at, text = split(piece)
+        here = here.after(at)
+        yield here, text
 
 
 def split(untrusted_piece: bytes) -> tuple[int, bytes]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
+
+from supervisor.containers.stream import Stream
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call it in a thread of its own. Cancelled, it goes on in vain."""
+    """Call it in a thread of its own. Cancelled, it goes on in vain; a stream that it opens is let go of."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
@@ -27,20 +28,33 @@ async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
         except BaseException as error:
             _tell(loop, _fail, result, error)
         else:
-            _tell(loop, _succeed, result, value)
+            if not _tell(loop, _succeed, result, value):
+                _abandon(value)
 
     threading.Thread(target=work, name=getattr(function, "__name__", "off_loop"), daemon=True).start()
     return await result
 
 
-def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: Any) -> None:
-    with suppress(RuntimeError):  # the loop has ended: nobody wants to know any more
+def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: Any) -> bool:
+    """False when the loop has ended: nobody wants to know any more."""
+    try:
         loop.call_soon_threadsafe(call, *args)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _succeed(result: asyncio.Future[T], value: T) -> None:
-    if not result.done():
+    if result.done():
+        _abandon(value)
+    else:
         result.set_result(value)
+
+
+def _abandon(value: object) -> None:
+    if isinstance(value, Stream):
+        with value:
+            pass
 
 
 def _fail(result: asyncio.Future[Any], error: BaseException) -> None:

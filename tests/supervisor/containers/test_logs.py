@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from supervisor.containers.logs import LogCopy, split
+from supervisor.containers.stream import Stream
 
 SECOND = 1795621135 * 10**9
 
@@ -29,14 +29,21 @@ def test_a_piece_without_its_time_is_none() -> None:
         split(b"a line\n")
 
 
+class Pieces(Stream):
+    """A stream of these pieces, with no connection behind it."""
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
 async def copied(directory: Path, pieces: list[bytes]) -> str:
     """The log, when a copy that goes on where the one before it ended was given these pieces."""
     copy = LogCopy(directory / "log", directory / "seen")
     since: list[int] = []
 
-    def follow(second: int) -> Iterator[bytes]:
+    def follow(second: int) -> Stream:
         since.append(second)
-        return iter(pieces)
+        return Pieces(pieces)
 
     copy.start(follow)
     await copy.wait(60)
