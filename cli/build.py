@@ -11,11 +11,11 @@ import click
 
 from cli.build_progress import progress
 from cli.output import emit, json_option
-from supervisor.containers.facts import AGENT
+from supervisor.containers.names import AGENT
 from supervisor.home import Home
 from supervisor.images.recipes import Recipe
 from supervisor.images.store import Images
-from supervisor.policies.store import PolicyStore
+from supervisor.runtimes.choice import tools
 from supervisor.wrappers import check_tool_name
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _named(tools: Iterable[str]) -> tuple[str, ...]:
 
 def _configured(home: Home) -> tuple[str, ...]:
     """The tools under policy; a home that is yet to be set up will have git."""
-    return tuple(PolicyStore(home).names()) if home.config.exists() else ("git",)
+    return tuple(tools(home)) if home.config.exists() else ("git",)
 
 
 def build_missing(images: Images, tools: Iterable[str], *, verbose: bool = False) -> list[str]:

@@ -20,6 +20,8 @@ from plugins.base.errors import ClaudeContainerError
 from plugins.base.registry import plugin_class
 from plugins.base.sandbox import available_isolation
 from supervisor.api.client import NotRunning
+from supervisor.containers.names import AGENT
+from supervisor.gateways import serves
 from supervisor.home import Home
 from supervisor.policies.store import PolicyStore
 
@@ -102,7 +104,8 @@ def _policies(home: Home) -> Iterator[Finding]:
             )
         if not problems:
             yield Finding("Policy", f"{path.name} is fine")
-        yield from _tool(path.stem, in_containers=in_containers)
+        if serves(path.stem):
+            yield from _tool(path.stem, in_containers=in_containers)
 
 
 def _tool(tool: str, *, in_containers: bool) -> Iterator[Finding]:
@@ -137,6 +140,23 @@ def _supervisor(home: Home) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _agent(home: Home) -> Iterator[Finding]:
+    """Where the agent's own container connects to."""
+    state = ask_if_running(home, lambda client: client.status())
+    if state is None:
+        return
+    if state.runtime == "process":
+        text = "the network of its container is not limited, as plugins are processes here"
+        yield Finding("Agent", text, note=True)
+    elif not home.policy_file(AGENT).exists():
+        text = f"its container has no network; give it one with: claude-container plugin add {AGENT}"
+        yield Finding("Agent", text, note=True)
+    else:
+        policy = PolicyStore(home).in_force(AGENT)
+        hosts = ", ".join(policy.network.allow) if policy is not None else ""
+        yield Finding("Agent", f"its container connects to {hosts or 'nothing'}, and to what you say yes to")
+
+
 def _in_containers(home: Home) -> bool:
     """Whether plugins run in containers: then their tools are the images'."""
     state = ask_if_running(home, lambda client: client.status())
@@ -156,5 +176,5 @@ def _engine(home: Home) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
-    _python, _kernel, _home, _client, _policies, _supervisor, _engine,
+    _python, _kernel, _home, _client, _policies, _supervisor, _agent, _engine,
 )  # fmt: skip

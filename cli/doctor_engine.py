@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cli.findings import Finding
 from plugins.base.errors import ClaudeContainerError
-from supervisor.containers.facts import AGENT
+from supervisor.containers.names import AGENT
 from supervisor.home import Home
 
 if TYPE_CHECKING:

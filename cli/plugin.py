@@ -12,7 +12,9 @@ from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import parse_policy
 from plugins.base.registry import plugin_class
 from supervisor.api.client import Client
-from supervisor.assets import example_policy
+from supervisor.assets import shipped_policy
+from supervisor.files import replace_file
+from supervisor.gateways import serves
 from supervisor.home import Home
 from supervisor.runtimes.runtime import NotBuilt
 from supervisor.status import PluginStatus
@@ -66,7 +68,8 @@ def list_plugins(home: Home, as_json: bool) -> None:
 @pass_home
 def add(home: Home, name: str, file: Path | None, block: tuple[str, ...]) -> None:
     """Put the tool NAME under policy: from --file, else the shipped example, else one that blocks --block."""
-    check_tool_name(name)
+    if serves(name):
+        check_tool_name(name)
     if home.policy_file(name).exists():
         raise ClaudeContainerError(
             f"There is a plugin {name!r} already: {home.policy_file(name)}.",
@@ -74,13 +77,21 @@ def add(home: Home, name: str, file: Path | None, block: tuple[str, ...]) -> Non
         )
     text = _policy_text(name, file, block)
     parse_policy(text, file=f"{name}.yaml", rules_model=plugin_class(name).rules_model, plugin=name)
+    if not serves(name):
+        _write(home, name, text)
+        click.echo(f"Added {home.policy_file(name)}: agents that are started from now on have this network.")
+        return
     status = _added(home, name, text)
     if status is None:
-        home.create()
-        home.policy_file(name).write_text(text, encoding="utf-8")
+        _write(home, name, text)
         click.echo(f"Added {home.policy_file(name)}; the plugin starts with: claude-container start")
     else:
         _report(status)
+
+
+def _write(home: Home, name: str, text: str) -> None:
+    home.create()
+    replace_file(home.policy_file(name), text.encode())
 
 
 def _added(home: Home, name: str, text: str) -> PluginStatus | None:
@@ -102,9 +113,9 @@ def _build(home: Home, name: str) -> None:
 def _policy_text(name: str, file: Path | None, block: tuple[str, ...]) -> str:
     if file is not None:
         return file.read_text(encoding="utf-8")
-    example = example_policy(name)
-    if example is not None and not block:
-        return example.read_text(encoding="utf-8")
+    shipped = shipped_policy(name)
+    if shipped is not None and not block:
+        return shipped.read_text(encoding="utf-8")
     return _TEMPLATE.format(name=name, blocked=", ".join(f'"{words}"' for words in block))
 
 
@@ -113,7 +124,8 @@ def _policy_text(name: str, file: Path | None, block: tuple[str, ...]) -> str:
 @pass_home
 def remove(home: Home, name: str) -> None:
     """Take the plugin NAME away: it stops, its wrapper and its policy file go."""
-    check_tool_name(name)
+    if serves(name):
+        check_tool_name(name)
     path = home.policy_file(name)
     if not path.exists():
         raise ClaudeContainerError(f"There is no plugin {name!r}.", hint="See: claude-container plugin list")
@@ -122,7 +134,9 @@ def remove(home: Home, name: str) -> None:
         await client.remove_plugin(name)
         return True
 
-    if ask_if_running(home, removal) is None:
+    if not serves(name):
+        path.unlink()  # which the supervisor sees
+    elif ask_if_running(home, removal) is None:
         path.unlink()
         remove_wrapper(home, name)
     click.echo(f"Removed {name}. Its policies stay in: claude-container policy history {name}")

@@ -72,7 +72,7 @@ def _removed(home: Home, name: str) -> bool:
     try:
         at = connected(found, home)
         removed = AgentContainer(at.calls, name).remove()
-        at.networks.remove_outer()
+        at.networks.remove_all()
         return removed
     finally:
         found.close()

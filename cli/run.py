@@ -18,9 +18,11 @@ from cli.connection import ask
 from cli.reaper import reaping
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.agent import AgentContainer, remove_left_over
+from supervisor.containers.agent_network import Way, way_out
 from supervisor.containers.calls import ContainerCalls
 from supervisor.containers.connection import connected
-from supervisor.containers.facts import AGENT, WORKSPACE, Container, of_agent, own_user
+from supervisor.containers.facts import WORKSPACE, Container, of_agent, own_user
+from supervisor.containers.names import AGENT
 from supervisor.home import Home
 from supervisor.status import Status
 
@@ -48,14 +50,27 @@ def run(home: Home, command: tuple[str, ...]) -> int:
     environment = environment_of(os.environ, needs_key=not command)
     with opened_images(home) as (engine, images):
         build_missing(images, [AGENT])
-        wanted = of_agent(home, Path(state.workspace), own_user(), images.version, command, _place(state))
         at = connected(engine, home)
         remove_left_over(at.calls)
-        at.networks.outer()
         try:
-            return _run(home, at.calls, replace(wanted, working_directory=_directory(state)), environment)
+            way = way_out(home, state, at.networks)
+            _tell(home, way)
+            wanted = of_agent(
+                home, Path(state.workspace), own_user(), images.version, command, _place(state), way.network
+            )
+            wanted = replace(wanted, working_directory=_directory(state))
+            return _run(home, at.calls, wanted, {**environment, **way.environment})
         finally:
-            at.networks.remove_outer()
+            at.networks.remove_all()
+
+
+def _tell(home: Home, way: Way) -> None:
+    if way.network is None:
+        click.echo(
+            f"The agent has no network: there is no {home.policy_file(AGENT)}.\n"
+            f"hint: Make one that lets Claude Code work with: claude-container plugin add {AGENT}",
+            err=True,
+        )
 
 
 def environment_of(ours: Mapping[str, str], *, needs_key: bool) -> dict[str, str]:

@@ -31,14 +31,15 @@ mkdir -p "$workspace"
   "$command" --home "$home" build git
   "$command" --home "$home" init
 }
-for directory in run/compose/git run/compose/git-gateway run/compose/npm run/compose/doors state/pins; do
+for directory in run/compose/git run/compose/git-gateway run/compose/claude-gateway run/compose/npm \
+  run/compose/doors state/pins; do
   mkdir -p -m 700 "$home/$directory"
 done
 
 # Values in single quotes, as both a shell and compose read them.
 setting() { case $2 in '' | *"'"*) ;; *) printf "%s='%s'\n" "$1" "$2" ;; esac; }
 if [ -e .env ]; then
-  say "Kept .env as it is."
+  say "Kept what .env says."
 else
   name=$(git config --global user.name || true)
   mail=$(git config --global user.email || true)
@@ -54,5 +55,10 @@ else
     setting GIT_COMMITTER_EMAIL "$mail"
   } >.env
   say "Wrote .env: the workspace is $workspace."
+fi
+# Opens the agent's gateway to the agent, and to nobody else.
+if ! grep -q '^CLAUDE_GATEWAY_SECRET=' .env; then
+  [ -z "$(tail -c 1 .env)" ] || echo >>.env  # its last line may not have ended
+  setting CLAUDE_GATEWAY_SECRET "$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >>.env
 fi
 say "Next: export ANTHROPIC_API_KEY=... (and GITHUB_TOKEN=..., if origin needs one), then run: scripts/run.sh"

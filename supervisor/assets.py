@@ -37,9 +37,10 @@ def default_policies() -> list[Path]:
     return sorted(_config().glob("*.yaml"))
 
 
-def example_policy(name: str) -> Path | None:
-    """Return the example for the tool, or None when there is none."""
-    return next((path for path in (_config() / "examples").glob("*.yaml") if path.stem == name), None)
+def shipped_policy(name: str) -> Path | None:
+    """Return the default policy of this name, or the example for the tool, or None when there is none."""
+    shipped = (*default_policies(), *(_config() / "examples").glob("*.yaml"))
+    return next((path for path in shipped if path.stem == name), None)
 
 
 def default_images() -> Path:

@@ -2,7 +2,7 @@
 
 A gateway is named after its tool, goes by the tool's policy file, and has neither wrapper nor socket. git's
 is its plugin's own and has the credentials; that of any other tool is there while `network.allow` of the
-policy in force has hosts, and has none.
+policy in force has hosts, and has none. The agent has nothing but a gateway, where it lives in a container.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from plugins.base.doors import address, door
+from plugins.base.doors import GATEWAY, address, door
 from plugins.base.egress import MODULE as EGRESS
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.gateway import SUFFIX
 from plugins.base.policy import Policy
 from plugins.base.registry import plugin_class
 from supervisor.state_db import StateDb
@@ -27,20 +26,34 @@ _KEY: Final = "gateway:"
 _HOST: Final = "127.0.0.1"
 _NEVER_OUTGOING: Final = range(10_000, 32_768)  # ports below those that Linux gives to connections by itself
 _TRIES: Final = 100
+_GIT: Final = "git"
 
 
 def is_gateway(name: str) -> bool:
-    return name.endswith(SUFFIX)
+    return name.endswith(GATEWAY)
 
 
 def tool_of(name: str) -> str:
     """The tool whose policy this plugin goes by."""
-    return name.removesuffix(SUFFIX)
+    return name.removesuffix(GATEWAY)
 
 
 def gateway_name(tool: str) -> str:
     """What the tool's gateway is called, if it has one."""
-    return tool + SUFFIX
+    return tool + GATEWAY
+
+
+def serves(tool: str) -> bool:
+    """Whether the tool has commands, and so a plugin; else it has a gateway alone."""
+    try:
+        return plugin_class(tool).rules_model.commands
+    except ClaudeContainerError:
+        return True  # what is wrong with the plugin shows when it starts
+
+
+def tool_of_image(plugin: str) -> str:
+    """The tool whose image the plugin runs in: for what has no plugin, git's, which every home can have."""
+    return tool_of(plugin) if serves(tool_of(plugin)) else _GIT
 
 
 def own_gateway(tool: str) -> str:
@@ -53,7 +66,8 @@ def own_gateway(tool: str) -> str:
 
 def module_for(tool: str, policy: Policy | None) -> str:
     """The module of the tool's gateway under this policy; "" when it has none."""
-    return own_gateway(tool) or (EGRESS if policy is not None and policy.network.allow else "")
+    connects = not serves(tool) or (policy is not None and bool(policy.network.allow))
+    return own_gateway(tool) or (EGRESS if connects else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +82,35 @@ class Gateways:
     """Which tools have a gateway, and where each listens on this machine.
 
     `in_force` finds the policy of a tool that nobody has said anything of yet; `running` are the plugins that
-    an earlier supervisor left: their gateways may hold their ports.
+    an earlier supervisor left: their gateways may hold their ports. `contained`: agents live in containers
+    that can reach gateways.
     """
 
     def __init__(
-        self, db: StateDb, in_force: Callable[[str], Policy | None], running: tuple[str, ...] = ()
-    ) -> None:
+        self, db: StateDb, in_force: Callable[[str], Policy | None], running: tuple[str, ...] = (),
+        *, contained: bool = True,
+    ) -> None:  # fmt: skip
         self._db = db
         self._in_force = in_force
         self._running = running
+        self._contained = contained
         self._modules: dict[str, str] = {}
         self._doors: dict[str, Doors] = {}
 
     def take(self, tool: str, policy: Policy | None) -> None:
         """Go by this policy from now on."""
-        self._modules[tool] = module_for(tool, policy)
+        there = self._contained or serves(tool)
+        self._modules[tool] = module_for(tool, policy) if there else ""
 
     def of(self, tool: str) -> str | None:
         """The name of the tool's gateway; None when it has none."""
         return gateway_name(tool) if self._module(tool) else None
+
+    def processes(self, tool: str) -> tuple[str, ...]:
+        """The plugins that are to run for a tool that has a policy file."""
+        plugin = (tool,) if serves(tool) else ()
+        gateway = self.of(tool)
+        return (*plugin, gateway) if gateway is not None else plugin
 
     def module(self, plugin: str) -> str:
         """The Python module that runs this plugin."""

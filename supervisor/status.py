@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from plugins.base.control import Isolation, Update
+from plugins.base.doors import GATEWAY
 
 PluginState = Literal["stopped", "starting", "running", "unhealthy", "backoff", "crash-loop", "stopping"]
 PolicyState = Literal["enforced", "stale", "invalid", "missing"]
@@ -30,7 +31,7 @@ class PolicyStatus(_Frozen):
 
 
 class PluginStatus(_Frozen):
-    name: str
+    name: str  # of the tool, or of its gateway
     state: PluginState
     wanted: bool  # False: stopped by the operator
     reason: str = ""  # why it is not running, in one sentence
@@ -51,6 +52,11 @@ class PluginStatus(_Frozen):
     spooled: int = 0
     cpu_percent: float | None = None
     memory_bytes: int | None = None
+
+    @property
+    def tool_name(self) -> str:
+        """The tool whose policy it goes by."""
+        return self.name.removesuffix(GATEWAY)
 
 
 class Status(_Frozen):

@@ -92,7 +92,10 @@ class Supervisor:
         configs = await asyncio.to_thread(_configs, self._home, workspace, db, hub)
         try:
             await leftovers.stop(self._home, but=runtime.name)
-            gateways = Gateways(db, PolicyStore(self._home).in_force, await runtime.found())
+            gateways = Gateways(
+                db, PolicyStore(self._home).in_force, await runtime.found(),
+                contained=runtime.name == "docker",
+            )  # fmt: skip
             configs = replace(configs, gateways=gateways)
             async with asyncio.TaskGroup() as group:
                 parts = _Parts(

@@ -11,7 +11,7 @@ from typing import Final
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy.schema import is_tool_name
 from supervisor.assets import client_binary
-from supervisor.containers.facts import AGENT
+from supervisor.containers.names import AGENT
 from supervisor.files import replace_file
 from supervisor.gateways import is_gateway
 from supervisor.home import Home

@@ -24,7 +24,7 @@ import pytest
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.engine import Engine, connect
-from supervisor.containers.facts import AGENT, image
+from supervisor.containers.names import AGENT, image
 from supervisor.home import Home
 from supervisor.images.of_home import images_of
 from supervisor.images.recipes import image_version

@@ -12,20 +12,20 @@ import pytest
 import yaml
 
 from plugins.base.control import StartConfig
+from supervisor.containers.agent_network import environment_of
 from supervisor.containers.facts import (
-    AGENT,
     CONTROL,
     START,
     Container,
     Mount,
     User,
-    inner_network,
-    instance_of,
     of_agent,
     of_plugin,
-    outer_network,
     seccomp_profile,
-)  # fmt: skip
+)
+from supervisor.containers.names import AGENT, instance_of
+from supervisor.containers.network_facts import inner_network, outer_network
+from supervisor.gateways import tool_of
 from supervisor.home import Home
 
 ROOT: Final = Path(__file__).parents[1]
@@ -34,6 +34,7 @@ WORKSPACE: Final = "/home/u/project"
 USER: Final = User(1234, 5678)
 ENVIRONMENT: Final = {
     "CLAUDE_UID": "1234", "CLAUDE_GID": "5678", "CLAUDE_HOME": str(HOME.root), "WORKSPACE": WORKSPACE,
+    "CLAUDE_GATEWAY_SECRET": "canary",
 }  # fmt: skip
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?:(:?[-?])([^}]*))?\}")
 _UNITS: Final = {"m": 1 << 20, "g": 1 << 30}
@@ -64,7 +65,7 @@ def plugin(name: str) -> Container:
         plugin=name, socket=str(HOME.plugin_socket(name)), control=str(HOME.control_socket), token="",
         workspace=WORKSPACE, state=str(HOME.plugin_state(name)), client="", path="",
     )  # fmt: skip
-    inner = None if name == "npm" else inner_network(instance_of(HOME), "git")
+    inner = None if name == "npm" else inner_network(instance_of(HOME), tool_of(name))
     return of_plugin(config, HOME, USER, "2.0.0", inner)
 
 
@@ -72,7 +73,8 @@ FACTS: Final = {
     "git-plugin": plugin("git"),
     "git-gateway": plugin("git-gateway"),
     "npm-plugin": plugin("npm"),  # as any tool without a gateway
-    "claude": of_agent(HOME, Path(WORKSPACE), USER, "2.0.0"),
+    "claude-gateway": plugin("claude-gateway"),
+    "claude": of_agent(HOME, Path(WORKSPACE), USER, "2.0.0", network=inner_network(instance_of(HOME), AGENT)),
 }
 each = pytest.mark.parametrize("name", FACTS)
 everywhere = pytest.mark.parametrize("name", SERVICES)
@@ -138,12 +140,12 @@ def of_both(found: set[Mount]) -> set[tuple[str, bool]]:
     return {(mount.target, mount.read_only) for mount in found if mount.target not in instead}
 
 
-@pytest.mark.parametrize("name", ["git-plugin", "git-gateway", "npm-plugin"])
+@pytest.mark.parametrize("name", ["git-plugin", "git-gateway", "npm-plugin", "claude-gateway"])
 def test_a_plugins_mounts_are_the_same_but_for_what_a_supervisor_would_say(name: str) -> None:
     found = mounts(name)
     assert of_both(found) == of_both(set(FACTS[name].mounts))
     doors = Mount(f"{HOME.root}/run/compose/doors", "/run/doors", read_only=name != "git-gateway")
-    of_git = name != "npm-plugin"
+    of_git = name.startswith("git")
     assert {mount for mount in found if mount.target == doors.target} == ({doors} if of_git else set())
     read_only = OWN_READ_ONLY if of_git else OWN_READ_ONLY - {"/run/pins"}
     assert {mount.target for mount in found if mount.read_only} - {doors.target} == read_only
@@ -158,18 +160,19 @@ def test_each_plugin_has_a_state_of_its_own() -> None:
     sources = [
         mount.source for name in SERVICES for mount in mounts(name) if mount.target.startswith("/var/")
     ]
-    assert len(set(sources)) == len(sources) == 3
+    assert len(set(sources)) == len(sources) == 4
 
 
 def test_networks_are_the_same() -> None:
     instance = instance_of(HOME)
-    names = {"git": inner_network(instance, "git").name, "out": outer_network(instance).name}
+    inner = {tool: inner_network(instance, tool) for tool in ("git", AGENT)}
+    facts = {**inner, "out": outer_network(instance)}
+    names = {name: network.name for name, network in facts.items()}
     for name, fact in FACTS.items():
         assert {names[each] for each in networks(name)} == {each.network.name for each in fact.networks}
     assert COMPOSE["networks"].keys() == names.keys()
-    assert COMPOSE["networks"]["git"]["internal"] is True
-    assert "internal" not in COMPOSE["networks"]["out"]
-    for name, network in (("git", inner_network(instance, "git")), ("out", outer_network(instance))):
+    for name, network in facts.items():
+        assert COMPOSE["networks"][name].get("internal", False) is network.internal
         assert COMPOSE["networks"][name]["driver_opts"] == network.options
 
 
@@ -190,6 +193,19 @@ def test_nobody_gets_more_than_the_facts_can_say(name: str) -> None:
 def test_the_token_is_given_to_the_gateway_alone(name: str) -> None:
     assert ("GITHUB_TOKEN" in json.dumps(SERVICES[name])) is (name == "git-gateway")
     assert ("ANTHROPIC_API_KEY" in json.dumps(SERVICES[name])) is (name == AGENT)
+
+
+@everywhere
+def test_the_agents_gateway_is_opened_by_a_secret_that_the_agent_has(name: str) -> None:
+    assert ("canary" in json.dumps(SERVICES[name])) is (name in (AGENT, "claude-gateway"))
+
+
+def test_the_agent_is_told_of_its_gateway_as_the_runtime_tells_it() -> None:
+    """But for the id of a command, which nobody makes here."""
+    given = dict(text.split("=", 1) for text in SERVICES[AGENT]["environment"] if "=" in text)
+    told = environment_of("http://gateway:8417/canary", "ID")
+    told = {key: value.replace("claude-ID:", "claude:") for key, value in told.items() if value}
+    assert {key: given.get(key) for key in told} == told
 
 
 def test_nothing_starts_for_a_user_or_a_project_that_nobody_named() -> None:

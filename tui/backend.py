@@ -35,9 +35,11 @@ class Desk:
     def open_requests(self) -> tuple[Request, ...]:
         return tuple(request for request in self.requests if request.state == "open")
 
-    def plugin(self, name: str) -> PluginStatus | None:
+    def goes_by(self, policy: str) -> PluginStatus | None:
+        """The plugin that a policy file is for; for the agent's own, its gateway."""
         plugins = self.status.plugins if self.status else ()
-        return next((plugin for plugin in plugins if plugin.name == name), None)
+        found = {plugin.name: plugin for plugin in plugins if plugin.tool_name == policy}
+        return found.get(policy) or next(iter(found.values()), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ A door is written http://ADDRESS:PORT/CAPABILITY; the capability is the secret t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+GATEWAY: Final = "-gateway"  # a gateway is named after its tool
 
 
 @dataclass(frozen=True, slots=True)

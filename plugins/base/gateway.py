@@ -46,7 +46,6 @@ from plugins.base.version import package_version
 
 log = logging.getLogger(__name__)
 
-SUFFIX: Final = "-gateway"  # a gateway is named after its tool
 _COMMAND: Final = re.compile("[0-9a-f]{32}")  # as the worker says; it proves nothing
 _FLUSH_WITHIN: Final = 3.0
 _TOLD_WITHIN: Final = 3.0

@@ -42,6 +42,7 @@ class ToolRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     own_gateway: ClassVar[bool] = False  # the plugin has one, so the policy can have no `network:`
+    commands: ClassVar[bool] = True  # there are commands to judge, so the policy must have `rules:`
 
     blocked_subcommands: tuple[Words, ...] = ()
     allowed_subcommands: tuple[Words, ...] | None = None  # None: all that are not blocked

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, validate_call
@@ -15,7 +14,7 @@ from pydantic import Field, validate_call
 from plugins.base.errors import ClaudeContainerError
 from supervisor.approvals.answers import Approvals
 from supervisor.approvals.requests import RequestError
-from supervisor.assets import example_policy
+from supervisor.assets import shipped_policy
 from supervisor.fleet import Fleet, settled
 from supervisor.gateway_desk import GatewayDesk
 from supervisor.gateways import gateway_name
@@ -252,5 +251,5 @@ class Operations:
 
 
 def _first_policy(name: str) -> str:
-    example: Path | None = example_policy(name)
-    return _MINIMAL.format(name=name) if example is None else example.read_text(encoding="utf-8")
+    shipped = shipped_policy(name)
+    return _MINIMAL.format(name=name) if shipped is None else shipped.read_text(encoding="utf-8")

@@ -15,7 +15,8 @@ from typing import Final
 
 from supervisor.containers.calls import ContainerCalls
 from supervisor.containers.engine_errors import EngineError
-from supervisor.containers.facts import LABEL_INSTANCE, LABEL_RUNNER, REPOSITORY, Container
+from supervisor.containers.facts import Container
+from supervisor.containers.names import LABEL_INSTANCE, LABEL_RUNNER, REPOSITORY
 from supervisor.runtimes import procfs
 
 # Of all keys, engines hold Ctrl-P back, and detach on Ctrl-P Ctrl-Q: these bytes come from no keyboard.

@@ -15,7 +15,9 @@ from typing import Any, Final
 
 from supervisor.containers.dialect import DOCKER, Dialect
 from supervisor.containers.engine_errors import EngineError, NotRunning, NotThere, Taken
-from supervisor.containers.facts import AGENT, LABEL_INSTANCE, LABEL_PLUGIN, Attachment, Container
+from supervisor.containers.facts import Container
+from supervisor.containers.names import AGENT, LABEL_INSTANCE, LABEL_PLUGIN
+from supervisor.containers.network_facts import Attachment
 from supervisor.containers.stream import Stream
 
 LABEL_MADE: Final = "claude-container.made"  # hash of everything that a container was made of

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from supervisor.containers import facts
 from supervisor.containers.calls import ContainerCalls
 from supervisor.containers.engine import Engine
+from supervisor.containers.names import instance_of
 from supervisor.containers.networks import ContainerNetworks
 from supervisor.containers.off_loop import off_loop
 from supervisor.home import Home
@@ -50,6 +51,6 @@ class Connection:
 def connected(engine: Engine, home: Home) -> Connected:
     return Connected(
         engine,
-        ContainerCalls(engine.api, engine.translated, engine.dialect, facts.instance_of(home)),
+        ContainerCalls(engine.api, engine.translated, engine.dialect, instance_of(home)),
         ContainerNetworks(engine.api, engine.translated, engine.dialect, facts.labels(home)),
     )

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from supervisor.containers.facts import Attachment, Container, Network, seccomp_file, seccomp_profile
+from supervisor.containers.facts import Container, seccomp_file, seccomp_profile
+from supervisor.containers.network_facts import Attachment, Network
 
 _NO_LOGS: Final = {"Type": "none"}
 _LOGS: Final = {"Type": "json-file", "Config": {"max-size": "4m", "max-file": "2"}}

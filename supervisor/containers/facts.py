@@ -6,13 +6,11 @@ to each other. A container never gets the engine's socket, the host's network or
 - a plugin: the workspace, its own state, the sockets' directory, the supervisor's socket; no network, but
   for one without a way out when its tool has a gateway.
 - a gateway: its own state and the supervisor's socket, never the workspace; that network, and one out.
-- the agent: the workspace, and the wrappers and sockets read-only; a network out, none to the others.
+- the agent: the workspace, and the wrappers and sockets read-only; the network that its own gateway is on.
 """
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +22,23 @@ from typing import Final
 from plugins.base.control import StartConfig
 from plugins.base.egress import MODULE as EGRESS
 from plugins.git import addresses
-from supervisor.gateways import is_gateway, tool_of
+from supervisor.containers.names import (
+    AGENT,
+    LABEL_HOME,
+    LABEL_INSTANCE,
+    LABEL_PLUGIN,
+    image,
+    instance_of,
+    name_of,
+)
+from supervisor.containers.network_facts import (
+    Attachment,
+    Network,
+    gateway_address,
+    outer_network,
+    plugin_address,
+)
+from supervisor.gateways import is_gateway, tool_of_image
 from supervisor.home import Home
 
 # ---------------------------------------------------------------- where things are inside
@@ -41,41 +55,13 @@ WRAPPERS: Final = "/opt/claude-container/cli"  # the agent's: the home's cli/
 TOOL_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 AGENT_HOME: Final = "/home/agent"
 
-# ---------------------------------------------------------------- names
-
-REPOSITORY: Final = "claude-container"
-LABEL_HOME: Final = "claude-container.home"
-LABEL_INSTANCE: Final = "claude-container.instance"  # of one home: what is not labelled so is never touched
-LABEL_PLUGIN: Final = "claude-container.plugin"
-LABEL_RUNNER: Final = "claude-container.runner"  # of an agent's container: the process that it belongs to
-AGENT: Final = "claude"
-
 _MIB: Final = 1024 * 1024
-_SUBNET_POOL: Final = ipaddress.IPv4Network("10.213.0.0/16")
-_SUBNET_BITS: Final = 29
-_NO_HOST: Final = "com.docker.network.bridge.inhibit_ipv4"
-_NO_NEIGHBOURS: Final = "com.docker.network.bridge.enable_icc"
 # Nothing of the host is mounted over these.
 _OF_THE_IMAGE: Final = (
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run", "/sbin", "/sys",
     "/usr", PROGRAM, STATE, WORKSPACE,
 )  # fmt: skip
 _NOWHERE: Final = "127.0.0.1"  # a resolver that nobody runs: no name leaves an inner network
-
-
-def image(tool: str, version: str) -> str:
-    """The image that a tool's plugin and gateway run in; `AGENT` has one, too."""
-    return f"{REPOSITORY}/{tool.lower()}:{version}"
-
-
-def instance_of(home: Home) -> str:
-    """Names this home among all that use the same engine."""
-    return hashlib.sha256(str(home.root).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-
-
-def name_of(home: Home, plugin: str) -> str:
-    """What the container of a plugin, or of a gateway, is called."""
-    return f"{REPOSITORY}-{instance_of(home)}-{plugin}"
 
 
 def seccomp_profile() -> str:
@@ -115,27 +101,6 @@ class Mount:
     source: str
     target: str
     read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A bridge network. An internal one has no way out, and the host has no address on it."""
-
-    name: str
-    internal: bool
-    subnet: str = ""  # "": the engine chooses
-
-    @property
-    def options(self) -> dict[str, str]:
-        """Options of the bridge driver: engines of themselves give the host an address on internal networks,
-        and so containers a way to whatever listens on the host."""
-        return {_NO_HOST: "true"} if self.internal else {_NO_NEIGHBOURS: "false"}
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    network: Network
-    address: str = ""  # "": the engine chooses
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,34 +144,6 @@ _ENVIRONMENT: Final[dict[str, str]] = {
 }  # fmt: skip
 
 
-# ---------------------------------------------------------------- networks
-
-
-def inner_network(instance: str, tool: str, attempt: int = 0) -> Network:
-    """The network that only the tool's plugin and gateway are on.
-
-    Its subnet is the same each time; another `attempt` gives another one, for when it is taken.
-    """
-    digest = hashlib.sha256(f"{instance}/{tool}/{attempt}".encode()).digest()
-    step = 1 << (32 - _SUBNET_BITS)
-    index = int.from_bytes(digest[:4], "big") % (_SUBNET_POOL.num_addresses // step)
-    subnet = ipaddress.IPv4Network((int(_SUBNET_POOL.network_address) + index * step, _SUBNET_BITS))
-    return Network(f"{REPOSITORY}-{instance}-{tool}", internal=True, subnet=str(subnet))
-
-
-def outer_network(instance: str) -> Network:
-    """The way out, for gateways and the agent. Containers on it cannot reach each other."""
-    return Network(f"{REPOSITORY}-{instance}-out", internal=False)
-
-
-def gateway_address(network: Network) -> str:
-    return str(ipaddress.IPv4Network(network.subnet)[2])
-
-
-def plugin_address(network: Network) -> str:
-    return str(ipaddress.IPv4Network(network.subnet)[3])
-
-
 # ---------------------------------------------------------------- the containers
 
 
@@ -237,8 +174,7 @@ def of_plugin(
     config: StartConfig, home: Home, user: User, version: str, network: Network | None
 ) -> Container:
     """The container of a plugin, or of a gateway. `network` is the inner one, when the tool has a gateway."""
-    tool, instance = tool_of(config.plugin), instance_of(home)
-    gateway = is_gateway(config.plugin)
+    instance, gateway = instance_of(home), is_gateway(config.plugin)
     mounts = (
         Mount(str(home.container_start(config.plugin)), str(Path(START).parent), read_only=True),
         Mount(str(Path(config.control).parent), CONTROL, read_only=True),
@@ -246,7 +182,7 @@ def of_plugin(
     )
     return Container(
         name=name_of(home, config.plugin),
-        image=image(tool, version),
+        image=image(tool_of_image(config.plugin), version),
         command=(PYTHON, "-P", "-m", config.module, START),
         user=user,
         mounts=(*mounts, *(_local_origin(config) if gateway else _of_the_agents_side(config, home))),
@@ -296,14 +232,14 @@ def _attached(instance: str, network: Network | None, *, gateway: bool) -> tuple
 
 
 def of_agent(
-    home: Home, workspace: Path, user: User, version: str, command: tuple[str, ...] = (), at: str = WORKSPACE
-) -> Container:
+    home: Home, workspace: Path, user: User, version: str, command: tuple[str, ...] = (), at: str = WORKSPACE,
+    network: Network | None = None,
+) -> Container:  # fmt: skip
     """The agent's container. What it may know beside (its API key) is the caller's to add.
 
     Its name is not fixed here: there may be several at once. `at` is where the plugins see the workspace: for
-    those that are processes of this machine, where it really is.
+    those that are processes of this machine, where it really is. `network` is the one that it is on, if any.
     """
-    instance = instance_of(home)
     return Container(
         name="",
         image=image(AGENT, version),
@@ -315,7 +251,8 @@ def of_agent(
             Mount(str(home.sockets), SOCKETS, read_only=True),
         ),
         labels=labels(home),
-        networks=(Attachment(outer_network(instance)),),
+        networks=(Attachment(network),) if network is not None else (),
+        dns=() if network is not None and not network.internal else (_NOWHERE,),
         environment=MappingProxyType(
             {"PATH": f"{WRAPPERS}:{TOOL_PATH}", "LANG": "C.UTF-8", "HOME": AGENT_HOME}
         ),

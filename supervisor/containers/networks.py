@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from supervisor.containers.dialect import Dialect
 from supervisor.containers.engine_errors import EngineError, NotThere, Taken
-from supervisor.containers.facts import LABEL_INSTANCE, Network, inner_network, outer_network
+from supervisor.containers.names import LABEL_INSTANCE
+from supervisor.containers.network_facts import Network, inner_network, outer_network
 
 _ATTEMPTS: Final = 16  # subnets that are tried
 
@@ -61,13 +62,12 @@ class ContainerNetworks:
             with suppress(EngineError), self.translated():  # in use: by the agent's container
                 self.api.remove_network(each["Id"])
 
-    def remove_outer(self) -> None:
-        """Remove the way out, unless there is a container of ours that may want it."""
+    def remove_all(self) -> None:
+        """Remove them, unless there is a container of ours that may want one."""
         ours = {"label": f"{LABEL_INSTANCE}={self.instance}"}
-        wanted = outer_network(self.instance)
         with suppress(EngineError), self.translated():
-            if not self.api.containers(all=True, filters=ours) and self._find(wanted) is not None:
-                self.api.remove_network(wanted.name)
+            if not self.api.containers(all=True, filters=ours):
+                self.remove_unused()
 
     def _find(self, wanted: Network) -> Network | None:
         try:
@@ -83,7 +83,8 @@ class ContainerNetworks:
         return replace(wanted, subnet=_subnet(facts)) if wanted.subnet else wanted
 
     def _create(self, wanted: Network) -> None:
-        pools = {"Driver": "default", "Config": [{"Subnet": wanted.subnet}]} if wanted.subnet else None
+        pool = {"Subnet": wanted.subnet} | ({"IPRange": wanted.chosen} if wanted.chosen else {})
+        pools = {"Driver": "default", "Config": [pool]} if wanted.subnet else None
         with self.translated():
             self.api.create_network(
                 wanted.name, driver="bridge", internal=wanted.internal, check_duplicate=True,

@@ -66,15 +66,15 @@ def _limits(host: Mapping[str, Any], *, rootless: bool) -> Iterator[Fact]:
 
 def _networks(host: Mapping[str, Any], *, rootless: bool) -> Iterator[Fact]:
     yield Fact(
-        "the agent and the gateways of this home can reach each other on the way out; gateways listen "
-        "elsewhere, to their plugin alone"
+        "the gateways of this home can reach each other on the way out; each listens elsewhere, to its own "
+        "plugin alone"
     )
     if not rootless and host.get("networkBackend") != "cni":
         yield Fact(
             "the machine has an address on networks without a way out: what listens on all of its addresses "
-            "is within reach of a plugin's server (not of the commands that it runs), and where Docker runs, "
-            "too, its firewall may cut plugins off from their gateways; neither is so with your own Podman "
-            "(systemctl --user start podman.socket)"
+            "is within reach of agents and of a plugin's server (not of the commands that it runs); where "
+            "Docker runs, too, its firewall may cut plugins off from their gateways; neither is so with "
+            "your own Podman (systemctl --user start podman.socket)"
         )
 
 

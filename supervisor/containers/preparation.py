@@ -19,7 +19,7 @@ from supervisor.containers.connection import Connected
 from supervisor.containers.facts import Container, User
 from supervisor.containers.off_loop import off_loop
 from supervisor.files import make_private, replace_file
-from supervisor.gateways import tool_of
+from supervisor.gateways import tool_of, tool_of_image
 from supervisor.home import Home
 from supervisor.images.of_home import image_id, images_of
 from supervisor.runtimes.runtime import NotBuilt
@@ -74,7 +74,7 @@ class Preparation:
         self._home.container_record(plugin).unlink(missing_ok=True)
 
     async def _image(self, at: Connected, config: StartConfig) -> str:
-        return await off_loop(image_id, at.engine, tool_of(config.plugin), self._version)
+        return await off_loop(image_id, at.engine, tool_of_image(config.plugin), self._version)
 
     async def _wanted(self, at: Connected, config: StartConfig) -> _Wanted:
         tool, network = tool_of(config.plugin), None

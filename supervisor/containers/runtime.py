@@ -23,6 +23,7 @@ from supervisor.containers.events import Ended, Listener, Source, follow
 from supervisor.containers.facts import User
 from supervisor.containers.instance import ContainerInstance, exit_of
 from supervisor.containers.logs import LogCopy
+from supervisor.containers.names import name_of
 from supervisor.containers.off_loop import off_loop
 from supervisor.containers.preparation import Preparation
 from supervisor.home import Home
@@ -122,7 +123,7 @@ class DockerRuntime(Listener):
             return None
 
     async def _adopt(self, at: Connected, plugin: str) -> ContainerInstance | None:
-        found = await off_loop(at.calls.look, facts.name_of(self._home, plugin))
+        found = await off_loop(at.calls.look, name_of(self._home, plugin))
         if found is None:
             return None
         config = await self._preparation.recorded(plugin)

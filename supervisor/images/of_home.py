@@ -6,7 +6,7 @@ from typing import Final
 
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.engine import Engine, connect
-from supervisor.containers.facts import image
+from supervisor.containers.names import image
 from supervisor.home import Home
 from supervisor.images.engine import DockerImages
 from supervisor.images.recipes import image_version

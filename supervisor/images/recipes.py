@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.version import package_version
 from supervisor.assets import build_sources, default_images
-from supervisor.containers.facts import AGENT, image, instance_of
+from supervisor.containers.names import AGENT, image, instance_of
 from supervisor.home import Home
 
 LABEL_INPUTS: Final = "claude-container.inputs"

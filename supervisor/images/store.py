@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import IO, Final, Protocol
 
 from plugins.base.errors import ClaudeContainerError
-from supervisor.containers.facts import AGENT, CLIENT, image
+from supervisor.containers.facts import CLIENT
+from supervisor.containers.names import AGENT, image
 from supervisor.home import Home
 from supervisor.images.recipes import CHOICES, LABEL_INPUTS, Recipe, read_choices, recipe
 from supervisor.images.steps import Step, step

@@ -16,7 +16,7 @@ from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import policy_hash
 from plugins.base.policy.watch import changes
 from supervisor.fleet import Fleet
-from supervisor.gateways import Gateways, gateway_name, is_gateway, tool_of
+from supervisor.gateways import Gateways, gateway_name, is_gateway, serves, tool_of
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal
@@ -68,10 +68,10 @@ class PolicyKeeper:
             file = await asyncio.to_thread(self._store.read, name)
             if file.policy is not None:  # else what was in force stays so, its gateway included
                 self._gateways.take(name, file.policy)
-            gateway = self._gateways.of(name)
-            if gateway is None:
+            wanted = self._gateways.processes(name)
+            if gateway_name(name) not in wanted:
                 self._fleet.discard(gateway_name(name))
-            for each in (name, gateway) if gateway is not None else (name,):
+            for each in wanted:
                 await self._follow(each, file)
 
     async def _follow(self, name: str, file: PolicyFile) -> None:
@@ -120,7 +120,8 @@ class PolicyKeeper:
         return path.exists() or path.is_symlink()
 
     def _leave(self, name: str) -> None:
-        if name in self._fleet.files and name not in self._leaving:
+        known = {name, gateway_name(name)} & self._fleet.files
+        if known and name not in self._leaving:
             self._leaving.add(name)
             self._tasks.start(self._discard_if_gone(name))
 
@@ -152,14 +153,13 @@ class PolicyKeeper:
         if text is None:
             return
         managed.policy = policy_state.with_good(managed.policy, text)
-        if is_gateway(managed.name):  # the tool's own plugin tells, and keeps the history
+        tool = tool_of(managed.name)
+        if is_gateway(managed.name) and serves(tool):  # the tool's own plugin tells, and keeps the history
             return
         name = policy_hash(text)
-        who = "operator" if self._saved.get(managed.name) == name else "edit of the file"
-        self._journal.note(
-            "policy", managed.name, f"Policy {name[:12]} is in force (by: {who}).", policy=name
-        )
-        self._tasks.start(self._accept(managed.name, text, who))
+        who = "operator" if self._saved.get(tool) == name else "edit of the file"
+        self._journal.note("policy", tool, f"Policy {name[:12]} is in force (by: {who}).", policy=name)
+        self._tasks.start(self._accept(tool, text, who))
 
     async def _accept(self, name: str, text: str, who: str) -> None:
         async with self._locks[f"history of {name}"]:

@@ -71,8 +71,10 @@ def _by_images(home: Home, found: Engine) -> Chosen:
 
 
 def tools(home: Home) -> list[str]:
-    """The tools that have a policy file."""
-    return sorted(path.stem for path in home.config.glob("*.yaml"))
+    """The tools whose images are needed: those that have a policy file."""
+    from supervisor.gateways import tool_of_image  # brings the policies' models
+
+    return sorted({tool_of_image(path.stem) for path in home.config.glob("*.yaml")})
 
 
 def _images(home: Home, found: Engine) -> Images:

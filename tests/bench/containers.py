@@ -17,7 +17,8 @@ from typing import IO, Final
 
 import pytest
 
-from supervisor.containers.facts import AGENT, WORKSPACE, WRAPPERS, name_of
+from supervisor.containers.facts import WORKSPACE, WRAPPERS
+from supervisor.containers.names import AGENT, name_of
 from supervisor.home import Home
 from tests.bench.harness import Pair, interleave, percentile
 from tests.bench.rows import Row

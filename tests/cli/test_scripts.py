@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -80,10 +81,22 @@ def test_install_sets_up_home_and_settings_once(checkout: Checkout) -> None:
     assert f"CLAUDE_UID='{os.getuid()}'" in settings.read_text()
     assert f"WORKSPACE='{checkout.root}/claude-workspace'" in settings.read_text()
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
-    settings.write_text("WORKSPACE='/mine'\n")
+    secret = settings.read_text().splitlines()[-1]
+    assert re.fullmatch(r"CLAUDE_GATEWAY_SECRET='[0-9a-f]{64}'", secret)
+    settings.write_text(f"{secret}\nWORKSPACE='/mine'\n")
     again = checkout.run("install.sh", CLAUDE_HOME=str(checkout.home))
     assert again.returncode == 0, again.stderr
-    assert settings.read_text() == "WORKSPACE='/mine'\n"
+    assert settings.read_text() == f"{secret}\nWORKSPACE='/mine'\n"
+
+
+def test_install_adds_to_older_settings_what_they_lack(checkout: Checkout) -> None:
+    settings = checkout.root / ".env"
+    settings.write_text("WORKSPACE='/mine'")
+    done = checkout.run("install.sh", CLAUDE_HOME=str(checkout.home))
+    assert done.returncode == 0, done.stderr
+    first, second = settings.read_text().splitlines()
+    assert first == "WORKSPACE='/mine'"
+    assert second.startswith("CLAUDE_GATEWAY_SECRET='")
 
 
 def test_install_never_writes_a_credential(checkout: Checkout) -> None:

@@ -20,7 +20,7 @@ from typing import Final, Self
 from supervisor.assets import default_policies
 from supervisor.containers.engine import Engine
 from supervisor.containers.engine_errors import EngineError
-from supervisor.containers.facts import LABEL_INSTANCE, LABEL_RUNNER, instance_of
+from supervisor.containers.names import LABEL_INSTANCE, LABEL_RUNNER, instance_of
 from supervisor.home import Home
 from supervisor.images.recipes import image_version
 from tests.engine import CHOICES, engine_or_skip, images_or_skip

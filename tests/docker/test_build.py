@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.containers.facts import image
+from supervisor.containers.names import image
 from supervisor.images.of_home import images_of
 from tests.docker.place import Place, new_place, until
 from tests.e2e.planted import processes

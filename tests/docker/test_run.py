@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.containers.facts import AGENT
+from supervisor.containers.names import AGENT
 from tests.docker.place import KEY, Place, new_place, until
 from tests.engine import give_images
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.containers.facts import AGENT, image
+from supervisor.containers.names import AGENT, image
 from tests.docker.node import NODE, make_node
 from tests.docker.place import Place, Terminal, new_place
 from tests.engine import VERSION

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from supervisor.containers.engine import Engine
-from supervisor.containers.facts import AGENT, image
+from supervisor.containers.names import AGENT, image
 from tests.e2e.ground import UID
 from tests.engine import VERSION, engine_or_skip, images_or_skip
 from tests.podman import Podman, podman_or_skip

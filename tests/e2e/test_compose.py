@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from supervisor.containers.engine import Engine
-from supervisor.containers.facts import AGENT, image
+from supervisor.containers.names import AGENT, image
 from tests.docker.node import NODE, make_node
 from tests.e2e.ground import REPOSITORY, UID, Ground, ground, until
 from tests.e2e.look import (
@@ -129,7 +129,7 @@ def _clone(stack: Stack) -> None:
         if (ROOT / name).exists():
             (stack.checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, stack.checkout / name)
-    tags = {name: {"image": image("git", stack.name)} for name in ("pin", *SERVICES)}
+    tags = {name: {"image": image("git", stack.name)} for name in ("pin", *SERVICES, "claude-gateway")}
     tags |= {
         "npm-plugin": {"image": image("npm", stack.name)},
         "claude": {"image": image(AGENT, stack.version)},
@@ -207,6 +207,25 @@ def test_what_goes_around_the_rules_is_refused_by_the_gateway(stack: Stack) -> N
     assert stack.ground.refs() == before
     said = (stack.ground.workspace / "said").read_text()
     assert "! [remote rejected] HEAD -> main" in said or "protected" in said, said
+
+
+CONNECT = """p=${HTTPS_PROXY#http://}; a=${p#*@}; u=$(printf %s "${p%@*}" | base64 -w0)
+exec 3<>/dev/tcp/${a%:*}/${a#*:}
+printf 'CONNECT %s HTTP/1.1\r\nProxy-Authorization: Basic %s\r\n\r\n' "$1" "$u" >&3
+read -r line <&3 && echo "$line"
+"""
+
+
+def test_the_agent_connects_to_what_its_policy_names(stack: Stack) -> None:
+    host = f"{stack.ground.upstream.host}:{stack.ground.upstream.port}"
+    policy = stack.ground.home / "config" / "claude.yaml"
+
+    def answer() -> str:
+        return stack.inside(stack.agent, "bash", "-c", CONNECT, "bash", host).stdout
+
+    assert answer().startswith("HTTP/1.1 403 ")
+    policy.write_text(f'plugin: claude\nversion: 1\nnetwork: {{allow: ["{host}"]}}\n')
+    until(lambda: answer().startswith("HTTP/1.1 200 "), stack.logs)
 
 
 def test_compose_run_gives_the_agent_a_container_of_its_own(stack: Stack) -> None:

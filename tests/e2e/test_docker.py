@@ -7,34 +7,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from supervisor.api.client import Client
-from supervisor.audit.reader import AuditFilter, AuditReader, AuditRow
-from supervisor.containers.engine import Engine
-from supervisor.containers.engine_errors import NotThere
-from supervisor.containers.facts import (
-    AGENT,
-    LABEL_INSTANCE,
-    LABEL_PLUGIN,
-    LABEL_RUNNER,
-    WRAPPERS,
-    image,
-    instance_of,
-    labels,
-)  # fmt: skip
+from supervisor.audit.reader import AuditRow
+from supervisor.containers.facts import WRAPPERS
+from supervisor.containers.names import AGENT
 from supervisor.home import Home
-from supervisor.images.recipes import image_version
-from tests.docker.place import Terminal
-from tests.e2e.ground import REPOSITORY, UID, Ground, ground, until
+from tests.e2e.ground import REPOSITORY, UID, until
+from tests.e2e.installed import TOOLS, Installed, installed
 from tests.e2e.look import (
     LOOK,
     Seen,
@@ -48,171 +33,15 @@ from tests.e2e.look import (
     seen,
 )  # fmt: skip
 from tests.e2e.planted import WAYS, Way, looked, looked_by_a_hook, planting, processes
-from tests.engine import BASE, CHOICES, PATIENCE, engine_or_skip, give_images, images_or_skip
-from tests.plugins.git.box import IDENTITY
+from tests.engine import PATIENCE, engine_or_skip, images_or_skip
 from tests.upstream import TOKEN
 
 pytestmark = [pytest.mark.timeout(PATIENCE), pytest.mark.xdist_group("docker-e2e")]
-PROGRAM: Final = Path(sys.executable).with_name("claude-container")
 BUSY: Final = """i=0
 until test -e /workspace/enough; do git rev-parse HEAD >/dev/null || echo failed; i=$((i+1)); sleep 0.02; done
 echo $i
 """
 POLICY: Final = "plugin: %s\nversion: 1\nrules: {blocked_subcommands: [--no-such-thing]}\n"
-TOOLS: Final = ("cut", "head", "nl", "paste", "seq", "sort", "tail", "tr", "uniq", "wc")
-
-
-def ordinary_user(engine: Engine) -> list[str]:
-    """Become one who may use the engine; reading what is root's (this Python) stays possible."""
-    if os.geteuid() != 0:
-        return []
-    group = os.stat(engine.url.removeprefix("unix://")).st_gid
-    reading = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
-    return ["setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={group}", *reading, "--"]
-
-
-@dataclass
-class Installed:
-    """A home, started, and an agent that lives in its container."""
-
-    ground: Ground
-    engine: Engine
-    agent: str = ""
-    agents: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def home(self) -> Home:
-        return Home(self.ground.home)
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"], "HOME": str(self.ground.root), "DOCKER_HOST": self.engine.url,
-            "GITHUB_TOKEN": TOKEN, **IDENTITY,
-        }  # fmt: skip
-
-    def command(self, *arguments: str) -> list[str]:
-        return [*ordinary_user(self.engine), str(PROGRAM), "--home", str(self.ground.home), *arguments]
-
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments), cwd=self.ground.workspace, env=self.environment(), text=True,
-            capture_output=True, timeout=300, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def told(self, *arguments: str) -> str:
-        done = self.cli(*arguments)
-        assert done.returncode == 0, done.stdout + done.stderr + self.logs()
-        return done.stdout
-
-    def status(self) -> dict[str, Any]:
-        return dict(json.loads(self.told("status", "--json")))
-
-    def runs(self) -> bool:
-        done = self.cli("status", "--json")
-        plugins = json.loads(done.stdout)["plugins"] if done.returncode == 0 else []
-        return bool(plugins) and all(each["state"] == "running" for each in plugins)
-
-    def inside(self, container: str, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["docker", "exec", container, *command], env=self.environment(), text=True, capture_output=True,
-            timeout=120, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def git(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.inside(self.agent, "git", *arguments)
-
-    def containers(self, plugin: str) -> list[dict[str, Any]]:
-        label = LABEL_RUNNER if plugin == AGENT else f"{LABEL_PLUGIN}={plugin}"
-        ours = [f"{name}={value}" for name, value in labels(self.home).items()]
-        return list(self.engine.api.containers(filters={"label": [label, *ours]}))
-
-    def container(self, plugin: str) -> str:
-        (found,) = self.containers(plugin)
-        return str(found["Id"])
-
-    def pid(self, plugin: str) -> int:
-        return int(self.engine.api.inspect_container(self.container(plugin))["State"]["Pid"])
-
-    def pids(self, plugin: str) -> list[int]:
-        """Of a plugin that may be coming or going; 0 is that of a container that does not run."""
-        with suppress(NotThere), self.engine.translated():
-            listed = [str(each["Id"]) for each in self.containers(plugin)]
-            return [int(self.engine.api.inspect_container(each)["State"]["Pid"]) for each in listed]
-        return []
-
-    def addresses(self, plugin: str) -> list[str]:
-        networks = self.engine.api.inspect_container(self.container(plugin))["NetworkSettings"]["Networks"]
-        return [str(facts["IPAddress"]) for facts in networks.values()]
-
-    def share_image(self, of: str, tool: str) -> None:
-        own, its = (image(each, image_version(self.home)) for each in (of, tool))
-        self.engine.api.tag(own, *its.split(":"))
-
-    def rows(self) -> list[AuditRow]:
-        reader = AuditReader(self.home.audit_db)
-        try:
-            return list(reader.rows(AuditFilter(), 0, 100_000))
-        finally:
-            reader.close()
-
-    def logs(self) -> str:
-        return "\n".join(f"--- {path}\n{path.read_text()}" for path in sorted(self.home.logs.glob("*.log")))
-
-    def start(self) -> None:
-        self.told("start", "--runtime", "docker", "--workspace", str(self.ground.workspace))
-
-    def terminal(self, *command: str, rows: int = 24, columns: int = 80) -> Terminal:
-        return Terminal(
-            self.command("run", "--", *command), self.environment(), self.ground.workspace, rows, columns
-        )
-
-    def start_agent(self) -> None:
-        process = subprocess.Popen(
-            self.command("run", "--", "sleep", "infinity"), cwd=self.ground.workspace, env=self.environment(),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self.agents.append(process)
-        until(lambda: self.containers(AGENT) != [], self.logs)
-        self.agent = self.container(AGENT)
-        until(lambda: self.git("rev-parse", "HEAD").returncode == 0, self.logs)
-
-    def end(self) -> None:
-        for process in self.agents:
-            process.terminate()
-            process.wait()
-        self.cli("stop")
-
-
-@contextmanager
-def installed(engine: Engine, *, beside: Engine | None = None) -> Iterator[Installed]:
-    """With the images that the tests share. `beside`: the engine that makes the remote's network."""
-    with ground(beside or engine) as made:
-        site = Installed(made, engine)
-        made.home.mkdir()
-        made.give_away()
-        site.told("init")
-        made.allow_the_token_here()
-        tables = "\n".join(f'[{tool}]\nbase = "{BASE}"\n' for tool in TOOLS)
-        (made.home / "config" / "images.toml").write_text(f"{CHOICES}\n{tables}")
-        made.give_away()
-        give_images(engine, site.home, "git", AGENT)
-        try:
-            site.start()
-            yield site
-        finally:
-            _end(site)
-
-
-def _end(site: Installed) -> None:
-    site.end()
-    ours = {"label": f"{LABEL_INSTANCE}={instance_of(site.home)}"}
-    for each in site.engine.api.containers(all=True, filters=ours):
-        site.engine.api.remove_container(each["Id"], force=True)
-    for each in site.engine.api.networks(filters=ours):
-        site.engine.api.remove_network(each["Id"])
-    for tool in ("git", AGENT, *TOOLS):
-        with suppress(Exception):
-            site.engine.api.remove_image(image(tool, image_version(site.home)))
 
 
 @pytest.fixture(scope="module")
@@ -367,7 +196,7 @@ def test_ten_plugins_come_and_go_and_no_command_of_another_fails(site: Installed
         said = working.communicate(timeout=60)[0].split()
     assert said[:-1] == []
     assert int(said[-1]) > 10
-    assert [each["name"] for each in site.status()["plugins"]] == ["git", "git-gateway"]
+    assert [each["name"] for each in site.status()["plugins"]] == ["claude-gateway", "git", "git-gateway"]
 
 
 def works(site: Installed, tool: str) -> bool:

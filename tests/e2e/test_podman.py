@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from supervisor.containers.engine import Engine
-from supervisor.containers.facts import LABEL_INSTANCE, instance_of
+from supervisor.containers.names import LABEL_INSTANCE, instance_of
 from tests.docker.test_run import test_a_terminal_is_a_terminal
 from tests.e2e import test_docker
 from tests.e2e.ground import UID
+from tests.e2e.installed import Installed, installed
 from tests.e2e.test_docker import (
-    Installed,
-    installed,
     test_a_killed_supervisor_leaves_plugins_that_go_on_and_are_adopted,
     test_an_agent_in_its_container_pushes_its_branch_and_is_refused_on_main,
     test_the_agent_has_its_work_and_the_plugins_sockets,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from plugins.base.policy import parse_policy
-from supervisor.gateways import Doors, Gateways, doors
+from plugins.claude.plugin import AgentRules
+from supervisor.gateways import Doors, Gateways, doors, tool_of_image
 from supervisor.state_db import StateDb
 
 
@@ -54,6 +55,26 @@ def test_a_tool_has_a_gateway_while_its_policy_names_hosts(db: StateDb) -> None:
     assert (gateways.of("npm"), gateways.doors("npm")) == (None, Doors())
     gateways.take("npm", parse_policy(NETWORK, plugin="npm"))
     assert gateways.doors("npm") == chosen
+
+
+AGENT = "plugin: claude\nversion: 1\n"
+
+
+def test_of_the_agent_there_is_a_gateway_alone_whatever_its_policy_says(db: StateDb) -> None:
+    gateways = Gateways(db, lambda _: None)  # not even one that can be read
+    assert gateways.processes("claude") == ("claude-gateway",)
+    gateways.take("claude", parse_policy(AGENT, plugin="claude", rules_model=AgentRules))
+    assert gateways.processes("claude") == ("claude-gateway",)
+    assert gateways.module("claude-gateway") == "plugins.base.egress"
+    assert tool_of_image("claude-gateway") == "git"
+    assert tool_of_image("npm-gateway") == tool_of_image("npm") == "npm"
+
+
+def test_where_no_agent_could_reach_its_gateway_there_is_none(db: StateDb) -> None:
+    gateways = Gateways(db, lambda _: None, contained=False)
+    gateways.take("claude", parse_policy(AGENT, plugin="claude", rules_model=AgentRules))
+    assert gateways.processes("claude") == ()
+    assert gateways.processes("git") == ("git", "git-gateway")
 
 
 def test_gits_gateway_is_there_whatever_its_policy_says(db: StateDb) -> None:

@@ -169,19 +169,21 @@ def test_the_shipped_client_is_static_and_starts() -> None:
     assert b"/ld-linux" not in client.read_bytes()[:4096]  # no program interpreter: it needs no library
 
 
-def test_the_default_policy_is_gits_and_valid() -> None:
-    (policy,) = assets.default_policies()
-    assert policy.name == "git.yaml"
-    text = policy.read_text(encoding="utf-8")
-    parse_policy(text, file=policy.name, rules_model=plugin_class("git").rules_model, plugin="git")
+def test_the_default_policies_are_gits_and_the_agents_and_valid() -> None:
+    found = assets.default_policies()
+    assert [policy.name for policy in found] == ["claude.yaml", "git.yaml"]
+    for policy in found:
+        text, model = policy.read_text(encoding="utf-8"), plugin_class(policy.stem).rules_model
+        parse_policy(text, file=policy.name, rules_model=model, plugin=policy.stem)
 
 
-def test_examples_are_found_by_the_tools_name() -> None:
-    example = assets.example_policy("npm")
+def test_policies_are_found_by_the_tools_name() -> None:
+    example = assets.shipped_policy("npm")
     assert example is not None
     parse_policy(example.read_text(encoding="utf-8"), plugin="npm")
-    assert assets.example_policy("no-such-tool") is None
-    assert assets.example_policy("../git") is None
+    assert assets.shipped_policy("no-such-tool") is None
+    assert assets.shipped_policy("../git") is None
+    assert assets.shipped_policy("git") in assets.default_policies()
 
 
 def test_a_wheel_brings_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +193,8 @@ def test_a_wheel_brings_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(assets, "_packaged", lambda: tmp_path)
     assert assets.client_binary() == tmp_path / "plugin-client"
     assert assets.default_policies() == [tmp_path / "config" / "git.yaml"]
-    assert assets.example_policy("git") is None
+    assert assets.shipped_policy("git") == tmp_path / "config" / "git.yaml"
+    assert assets.shipped_policy("npm") is None
 
 
 def test_a_client_that_does_not_compile_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,13 +173,13 @@ class PolicyTexts(DeskScreen):
         self.query_one(PolicyFiles).mark(self._marks())
 
     def _enforced_hash(self, name: str) -> str:
-        plugin = self.desk.plugin(name)
+        plugin = self.desk.goes_by(name)
         return plugin.policy.enforced_hash if plugin else ""
 
     def _marks(self) -> dict[str, tuple[str, Tone]]:
         marks: dict[str, tuple[str, Tone]] = {}
         for name in self.query_one(PolicyFiles).items:
-            buffer, plugin = self._buffers.get(name), self.desk.plugin(name)
+            buffer, plugin = self._buffers.get(name), self.desk.goes_by(name)
             if buffer and buffer.dirty:
                 marks[name] = ("●", "accent")
             elif plugin and plugin.policy.state != "enforced":

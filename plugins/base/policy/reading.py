@@ -158,6 +158,8 @@ def _how(kind: str, value: object, plain: str | None) -> str:
 
 # ---------------------------------------------------------------- what one part says about another
 
+_OF_COMMANDS = ("rules", "credentials", "credential_hosts", "remotes", "limits", "access")
+
 
 def _cross_checks(document: Document, rules_model: type[ToolRules], plugin: str | None) -> Iterator[Fault]:
     value = document.value
@@ -167,6 +169,8 @@ def _cross_checks(document: Document, rules_model: type[ToolRules], plugin: str 
         yield Fault(document.place(("plugin",)), message)
     yield from _credential_checks(document)
     yield from _network_checks(document, rules_model)
+    if not rules_model.commands:
+        yield from _only_connections(document)
     approvals = value.get("approvals")
     never = approvals.get("never") if isinstance(approvals, dict) else None
     known = rule_names(rules_model)
@@ -180,6 +184,14 @@ def _network_checks(document: Document, rules_model: type[ToolRules]) -> Iterato
     if rules_model.own_gateway and "network" in document.value:
         message = "`network` is for tools without a gateway of their own; this one's goes by `remotes` alone"
         yield Fault(document.key_place(("network",)), message)
+
+
+def _only_connections(document: Document) -> Iterator[Fault]:
+    """What has no commands has no use for what is said of commands."""
+    for key in _OF_COMMANDS:
+        if key in document.value:
+            message = f"`{key}` is for tools; of the agent itself only `network` is judged"
+            yield Fault(document.key_place((key,)), message)
 
 
 def _credential_checks(document: Document) -> Iterator[Fault]:

@@ -149,7 +149,8 @@ class PolicyFile(Section):
 
 @lru_cache(maxsize=32)
 def file_model(rules_model: type[ToolRules]) -> type[PolicyFile]:
-    return create_model("PolicyFile", __base__=PolicyFile, rules=(rules_model, ...))
+    default: Any = ... if rules_model.commands else rules_model()
+    return create_model("PolicyFile", __base__=PolicyFile, rules=(rules_model, default))
 
 
 def rule_names(rules_model: type[ToolRules]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ import pytest
 
 from supervisor.containers import facts
 from supervisor.containers.dialect import DOCKER, PodmanDialect, dialect_of
-from supervisor.containers.facts import Attachment, Container, Mount, Network, User
+from supervisor.containers.facts import Container, Mount, User
+from supervisor.containers.network_facts import Attachment, Network
 
 AGENTS = Container(
     name="a", image="i", command=("c",), user=User(1000, 100), mounts=(Mount("/w", "/workspace"),),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
 from plugins.base.control import StartConfig
-from supervisor.containers.facts import Mount, User, inner_network, inside, instance_of, of_plugin
+from supervisor.containers.facts import Mount, User, inside, of_agent, of_plugin
+from supervisor.containers.names import instance_of
+from supervisor.containers.network_facts import Attachment, gateway_address, inner_network
 from supervisor.home import Home
 
 HOME = Home(Path("/home/u/.claude-container"))
@@ -65,3 +68,14 @@ def test_the_workspace_is_never_shown_to_the_gateway(tmp_path: Path) -> None:
         Path(origin).mkdir(exist_ok=True)
         given = config("git-gateway", workspace=str(tmp_path / "project"), origin=origin)
         assert origin not in {mount.source for mount in mounts(given)}
+
+
+def test_many_agents_find_room_beside_their_gateway() -> None:
+    network = inner_network(instance_of(HOME), "claude")
+    theirs = IPv4Network(network.chosen)
+    assert theirs.subnet_of(IPv4Network(network.subnet))
+    assert theirs.num_addresses >= 64
+    assert IPv4Address(gateway_address(network)) not in theirs
+    made = of_agent(HOME, Path("/w"), User(1, 1), "2", network=network)
+    assert (made.networks, made.dns) == ((Attachment(network),), ("127.0.0.1",))
+    assert of_agent(HOME, Path("/w"), User(1, 1), "2").networks == ()

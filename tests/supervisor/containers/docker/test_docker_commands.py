@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from supervisor.containers.engine import Engine
-from supervisor.containers.facts import image
+from supervisor.containers.names import image
 from supervisor.home import Home
 from supervisor.images.recipes import image_version
 from supervisor.runtimes.choice import choose

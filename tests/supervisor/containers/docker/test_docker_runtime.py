@@ -19,6 +19,8 @@ from supervisor.containers.calls import ContainerCalls
 from supervisor.containers.engine import Engine
 from supervisor.containers.events import Ended
 from supervisor.containers.instance import ContainerInstance
+from supervisor.containers.names import LABEL_INSTANCE, image, instance_of
+from supervisor.containers.network_facts import inner_network
 from supervisor.containers.runtime import DockerRuntime
 from supervisor.gateways import Doors
 from supervisor.home import Home
@@ -196,8 +198,8 @@ async def test_one_that_would_be_made_of_something_else_now_is_ended_not_adopted
 async def test_a_container_that_is_not_ours_is_left_alone_whatever_its_name(
     place: Place, version: str, engine: Engine
 ) -> None:
-    name = f"claude-container-{containers.instance_of(place[0])}-git"
-    foreign = engine.api.create_container(containers.image("git", version), ["/none"], name=name)["Id"]
+    name = f"claude-container-{instance_of(place[0])}-git"
+    foreign = engine.api.create_container(image("git", version), ["/none"], name=name)["Id"]
     try:
         async with runtime(place, version) as docker:
             with pytest.raises(ClaudeContainerError, match="not ours"):
@@ -225,16 +227,16 @@ async def test_two_projects_do_not_see_each_other(
 async def test_a_subnet_that_is_taken_gives_way_to_another(
     place: Place, version: str, engine: Engine
 ) -> None:
-    instance = containers.instance_of(place[0])
-    taken = containers.inner_network(instance, "git").subnet
+    instance = instance_of(place[0])
+    taken = inner_network(instance, "git").subnet
     pool = {"Driver": "default", "Config": [{"Subnet": taken}]}
     blocking = engine.api.create_network(f"test-{instance}", ipam=pool)["Id"]
     try:
         network = networks(engine, place[0]).inner("git")
-        assert network.subnet == containers.inner_network(instance, "git", 1).subnet
+        assert network.subnet == inner_network(instance, "git", 1).subnet
         assert networks(engine, place[0]).inner("git") == network
         networks(engine, place[0]).remove_unused()
-        assert engine.api.networks(filters={"label": f"{containers.LABEL_INSTANCE}={instance}"}) == []
+        assert engine.api.networks(filters={"label": f"{LABEL_INSTANCE}={instance}"}) == []
     finally:
         engine.api.remove_network(blocking)
 

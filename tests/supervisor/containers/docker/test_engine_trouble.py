@@ -16,8 +16,8 @@ import pytest
 from supervisor.api.client import Client
 from supervisor.audit.reader import AuditFilter, AuditReader
 from supervisor.containers import events as container_events
-from supervisor.containers import facts as containers
 from supervisor.containers.engine import connect
+from supervisor.containers.names import image
 from supervisor.containers.runtime import DockerRuntime
 from supervisor.status import Status
 from tests.supervisor.containers.docker.own_engine import OwnEngine, own_engine
@@ -36,7 +36,7 @@ pytestmark = [
 def engine_with_image(version: str) -> Iterator[OwnEngine]:
     with own_engine() as engine:
         engine.start()
-        engine.load(containers.image("git", version))
+        engine.load(image("git", version))
         engine.stop()
         yield engine
 
