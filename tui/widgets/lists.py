@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class PluginList(ItemList["PluginStatus"]):
     resting = True
     columns = (
-        Column("plugin", 11, 9),
+        Column("plugin", 14, 9),
         Column("state", 12, 9),
         Column("policy", 10, 8),
         Column("isolation", 9, 7),
