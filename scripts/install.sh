@@ -31,10 +31,10 @@ mkdir -p "$workspace"
   "$command" --home "$home" build git
   "$command" --home "$home" init
 }
-for directory in run/compose/git run/compose/git-gateway run/compose/claude-gateway run/compose/npm \
-  run/compose/doors state/pins; do
-  mkdir -p -m 700 "$home/$directory"
+for directory in git git-gateway doors npm npm-gateway npm-doors claude-gateway; do
+  mkdir -p -m 700 "$home/run/compose/$directory"
 done
+mkdir -p -m 700 "$home/state/pins"
 
 # Values in single quotes, as both a shell and compose read them.
 setting() { case $2 in '' | *"'"*) ;; *) printf "%s='%s'\n" "$1" "$2" ;; esac; }

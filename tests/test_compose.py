@@ -39,6 +39,12 @@ ENVIRONMENT: Final = {
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?:(:?[-?])([^}]*))?\}")
 _UNITS: Final = {"m": 1 << 20, "g": 1 << 30}
 # What takes the supervisor's place: policies, pins and the gateway's door, which a StartConfig has otherwise.
+DOOR: Final = "/run/doors"
+# No tool sees another one's; the agent is told of its gateway in its environment.
+DOORS: Final = {
+    "git-plugin": "doors", "git-gateway": "doors", "npm-plugin": "npm-doors", "npm-gateway": "npm-doors",
+    "claude-gateway": "",
+}  # fmt: skip
 OWN_READ_ONLY: Final = {"/etc/claude-container", "/run/pins"}
 
 
@@ -65,14 +71,14 @@ def plugin(name: str) -> Container:
         plugin=name, socket=str(HOME.plugin_socket(name)), control=str(HOME.control_socket), token="",
         workspace=WORKSPACE, state=str(HOME.plugin_state(name)), client="", path="",
     )  # fmt: skip
-    inner = None if name == "npm" else inner_network(instance_of(HOME), tool_of(name))
-    return of_plugin(config, HOME, USER, "2.0.0", inner)
+    return of_plugin(config, HOME, USER, "2.0.0", inner_network(instance_of(HOME), tool_of(name)))
 
 
 FACTS: Final = {
     "git-plugin": plugin("git"),
     "git-gateway": plugin("git-gateway"),
-    "npm-plugin": plugin("npm"),  # as any tool without a gateway
+    "npm-plugin": plugin("npm"),  # as any tool
+    "npm-gateway": plugin("npm-gateway"),
     "claude-gateway": plugin("claude-gateway"),
     "claude": of_agent(HOME, Path(WORKSPACE), USER, "2.0.0", network=inner_network(instance_of(HOME), AGENT)),
 }
@@ -140,15 +146,14 @@ def of_both(found: set[Mount]) -> set[tuple[str, bool]]:
     return {(mount.target, mount.read_only) for mount in found if mount.target not in instead}
 
 
-@pytest.mark.parametrize("name", ["git-plugin", "git-gateway", "npm-plugin", "claude-gateway"])
+@pytest.mark.parametrize("name", sorted({*FACTS} - {AGENT}))
 def test_a_plugins_mounts_are_the_same_but_for_what_a_supervisor_would_say(name: str) -> None:
     found = mounts(name)
     assert of_both(found) == of_both(set(FACTS[name].mounts))
-    doors = Mount(f"{HOME.root}/run/compose/doors", "/run/doors", read_only=name != "git-gateway")
-    of_git = name.startswith("git")
-    assert {mount for mount in found if mount.target == doors.target} == ({doors} if of_git else set())
-    read_only = OWN_READ_ONLY if of_git else OWN_READ_ONLY - {"/run/pins"}
-    assert {mount.target for mount in found if mount.read_only} - {doors.target} == read_only
+    doors = {Mount(f"{HOME.root}/run/compose/{DOORS[name]}", DOOR, read_only="gateway" not in name)}
+    assert {mount for mount in found if mount.target == DOOR} == (doors if DOORS[name] else set())
+    read_only = OWN_READ_ONLY if name.startswith("git") else OWN_READ_ONLY - {"/run/pins"}
+    assert {mount.target for mount in found if mount.read_only} - {DOOR} == read_only
 
 
 def test_workspace_and_sockets_come_from_the_same_places() -> None:
@@ -160,12 +165,12 @@ def test_each_plugin_has_a_state_of_its_own() -> None:
     sources = [
         mount.source for name in SERVICES for mount in mounts(name) if mount.target.startswith("/var/")
     ]
-    assert len(set(sources)) == len(sources) == 4
+    assert len(set(sources)) == len(sources) == 5
 
 
 def test_networks_are_the_same() -> None:
     instance = instance_of(HOME)
-    inner = {tool: inner_network(instance, tool) for tool in ("git", AGENT)}
+    inner = {tool: inner_network(instance, tool) for tool in ("git", "npm", AGENT)}
     facts = {**inner, "out": outer_network(instance)}
     names = {name: network.name for name, network in facts.items()}
     for name, fact in FACTS.items():

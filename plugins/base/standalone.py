@@ -84,21 +84,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one plugin; the exit status."""
     options = parser("python -m plugins.base.standalone")
     options.add_argument("tool")
+    options.add_argument(
+        "--gateway",
+        action="store_true",
+        help="It has one by `network.allow` (plugins.base.egress.standalone).",
+    )
     given = options.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=FORMAT)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     try:
-        asyncio.run(_run(given.tool, places(given)))
+        asyncio.run(_run(given.tool, places(given), waits=given.gateway))
     except ClaudeContainerError as error:
         log.error("%s %s", error.message, error.hint)  # noqa: TRY400 -- a problem of the user's world
         return 1
     return 0
 
 
-async def _run(tool: str, where: Places) -> None:
+async def _run(tool: str, where: Places, *, waits: bool) -> None:
     config = start_config(tool, where)
     files = Files(tool, where.policies, Path(config.state) / "audit.jsonl")
-    if not plugin_class(tool).gateway:
+    if not (waits or plugin_class(tool).gateway):
         await serve(config, link=files.link)
         return
     said = await _said(where.door(tool))
@@ -133,7 +138,8 @@ def _through(config: StartConfig, said: bytes, where: Places) -> StartConfig:
         found = {"gateway": str(door["gateway"]), "stream": str(door["stream"])}
     except (ValueError, KeyError, TypeError) as error:
         raise ClaudeContainerError("What the gateway wrote cannot be read.", hint="Restart it.") from error
-    return config.model_copy(update={**found, "origin": where.origin()})
+    origin = where.origin() if plugin_class(config.plugin).gateway else ""
+    return config.model_copy(update={**found, "origin": origin})
 
 
 async def _said(door: Path) -> bytes:

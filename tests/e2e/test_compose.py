@@ -132,6 +132,7 @@ def _clone(stack: Stack) -> None:
     tags = {name: {"image": image("git", stack.name)} for name in ("pin", *SERVICES, "claude-gateway")}
     tags |= {
         "npm-plugin": {"image": image("npm", stack.name)},
+        "npm-gateway": {"image": image("npm", stack.name)},
         "claude": {"image": image(AGENT, stack.version)},
     }
     (stack.checkout / "images.yaml").write_text(yaml.safe_dump({"services": tags}))
@@ -253,9 +254,28 @@ def test_a_tool_added_by_hand_works_without_a_restart(stack: Stack) -> None:
     refused = stack.inside(stack.agent, "npm", "publish")
     assert refused.returncode == 1
     assert "blocked_subcommands" in refused.stderr
-    stack.compose("rm", "-sf", "npm-plugin")
+    _npm_connects(stack)
+    stack.compose("rm", "-sf", "npm-plugin", "npm-gateway")
     gone = stack.inside(stack.agent, "npm", "--version")
     assert (gone.returncode, gone.stderr) == (127, "error: npm plugin not available\n")
+
+
+def _npm_connects(stack: Stack) -> None:
+    """To what its policy names, as soon as it does."""
+    host = f"{stack.ground.upstream.host}:{stack.ground.upstream.port}"
+    stack.ground.write("connect.sh", CONNECT)
+    script = f"bash connect.sh {host}"
+    stack.ground.write(
+        "package.json", json.dumps({"name": "x", "version": "1.0.0", "scripts": {"ask": script}})
+    )
+
+    def answer() -> str:
+        return stack.inside(stack.agent, "npm", "run", "-s", "ask").stdout
+
+    assert answer().startswith("HTTP/1.1 403 ")
+    policy = stack.ground.home / "config" / "npm.yaml"
+    policy.write_text(policy.read_text() + f'network: {{allow: ["{host}"]}}\n')
+    until(lambda: answer().startswith("HTTP/1.1 200 "), stack.logs)
 
 
 def test_a_saved_policy_is_followed_and_a_broken_one_changes_nothing(stack: Stack) -> None:
