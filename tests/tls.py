@@ -37,14 +37,24 @@ def server_context(both: Path) -> ssl.SSLContext:
 
 @contextmanager
 def web_server(both: Path, host: str, answer: bytes) -> Iterator[int]:
-    """Says the same to whoever asks for anything, over TLS; its port."""
+    """Says the same to whoever asks for anything, over TLS, and takes what it is sent; its port."""
 
     class Handler(BaseHTTPRequestHandler):
+        rbufsize = 1 << 18
+
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
+
+        def do_PUT(self) -> None:
+            left = int(self.headers["Content-Length"])
+            while left and (taken := len(self.rfile.read(min(left, 1 << 20)))):
+                left -= taken
+            self.send_response(201 if not left else 400)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *_: object) -> None: ...
 

@@ -24,6 +24,7 @@ from supervisor.audit.store import AuditStore
 from supervisor.daemon import EmbeddedSupervisor
 from supervisor.home import Home
 from tests.bench import containers
+from tests.bench.egress import egress
 from tests.bench.gateway import gateway
 from tests.bench.harness import Program, all_at_once, interleave, percentile
 from tests.bench.rows import Row
@@ -270,4 +271,15 @@ def _null() -> Iterator[int]:
         os.close(descriptor)
 
 
-SCENARIOS = (latency, streaming, concurrency, reload, audit_ingest, audit_paging, dashboard, gateway, docker)
+SCENARIOS = (
+    latency,
+    streaming,
+    concurrency,
+    reload,
+    audit_ingest,
+    audit_paging,
+    dashboard,
+    gateway,
+    egress,
+    docker,
+)

@@ -20,6 +20,7 @@ from supervisor.status import PluginStatus
 from tests.e2e.network import Site, site_for
 from tests.escape.egress import Server
 from tests.escape.egress_scripts import OWN_DOOR, SCRIPTS
+from tests.plugins.base.workers import needs_whole_sandbox
 
 TOOL, OTHER = "python3", "env"
 _OTHER_POLICY = "plugin: env\nversion: 1\nnetwork: {{allow: ['127.0.0.1:{port}']}}\nrules: {{}}\n"
@@ -106,6 +107,7 @@ def _steal(site: Site) -> str:
     ]
 
 
+@needs_whole_sandbox
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_it_reaches_nothing_from_the_sandbox(place: Place, name: str) -> None:
     said = place.runs(SCRIPTS[name])

@@ -12,7 +12,7 @@ from plugins.base.control.link import ControlLink, LinkFactory
 from plugins.base.doors import GATEWAY, door
 from plugins.base.egress import MODULE
 from plugins.base.egress.proxy import Proxy
-from plugins.base.egress.tunnel import CHUNK
+from plugins.base.egress.tunnel import BUFFER
 from plugins.base.gateway import Gateway, cannot_listen
 from plugins.base.registry import plugin_class
 
@@ -32,7 +32,7 @@ class EgressGateway(Gateway):
     async def serve(self) -> None:
         try:
             server = await asyncio.start_server(
-                self._proxy.serve, *self._door.address, limit=CHUNK, backlog=_BACKLOG
+                self._proxy.serve, *self._door.address, limit=BUFFER, backlog=_BACKLOG
             )
         except OSError as error:
             raise cannot_listen(f"{self._door.host}:{self._door.port}", error) from error

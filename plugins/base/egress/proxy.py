@@ -18,7 +18,7 @@ from plugins.base.egress import lookup
 from plugins.base.egress.answers import answer, no
 from plugins.base.egress.judge import ConnectionJudge, Desk, record_unjudged
 from plugins.base.egress.request import END, LARGEST_HEAD, Refused, Request, parse
-from plugins.base.egress.tunnel import CHUNK, IDLE, Side, Tunnel
+from plugins.base.egress.tunnel import BUFFER, CHUNK, IDLE, Side, Tunnel
 from plugins.base.errors import ClaudeContainerError, Denied
 from plugins.base.gateway import claimed
 from plugins.base.plugin import Plugin
@@ -174,7 +174,7 @@ class Proxy:
             try:
                 async with asyncio.timeout(_CONNECT_WITHIN):
                     port = parse_target(target).port
-                    return Side(*await asyncio.open_connection(address, port, limit=CHUNK))
+                    return Side(*await asyncio.open_connection(address, port, limit=BUFFER))
             except TimeoutError:
                 why = "it does not answer"
             except OSError as error:

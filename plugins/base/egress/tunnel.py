@@ -7,13 +7,19 @@ other one from being read.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 IDLE: Final = 600.0  # seconds without a byte, either way
-CHUNK: Final = 64 * 1024  # bytes
+BUFFER: Final = 64 * 1024  # bytes that are read ahead for a side that does not take them; twice that at most
+CHUNK: Final = 256 * 1024  # bytes that are handed on at once: as much as the event loop reads
+
+_CLOSED: Final = "closed"
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,12 @@ class Side:
     def abort(self) -> None:
         self.writer.transport.abort()
 
+    def reset(self) -> None:
+        """Close so that nobody takes what came for all there is: without an end of the stream."""
+        with suppress(OSError):
+            self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.abort()
+
 
 class Tunnel:
     """Bytes on their way. `run` returns when it is over; `end` ends it."""
@@ -37,7 +49,7 @@ class Tunnel:
         self._timeout: asyncio.Timeout | None = None
         self.sent = 0  # bytes to the host
         self.received = 0
-        self.why = "closed"
+        self.why = _CLOSED
 
     async def run(self, first: Awaitable[bytes]) -> None:
         """`first` is what the tool says first: somebody listens to it already."""
@@ -55,29 +67,33 @@ class Tunnel:
                 tasks.create_task(self._send(first))
                 tasks.create_task(self._receive())
         except* OSError:
-            self.why = self.why if self.why != "closed" else "broken off"
+            self.why = self.why if self.why != _CLOSED else "broken off"
 
     def end(self, why: str) -> None:
         self.why = f"ended: {why}"
         self._close()
 
     def _close(self) -> None:
-        self._tool.abort()
-        self._host.abort()
+        """What was not said to its end on both sides must not look as if it was."""
+        for side in (self._tool, self._host):
+            if self.why == _CLOSED:
+                side.abort()
+            else:
+                side.reset()
 
     async def _send(self, first: Awaitable[bytes]) -> None:
         data = await first
         while data:
             self.sent += len(data)
             data = await self._pass(data, self._tool.reader, self._host.writer)
-        _finish(self._host.writer)
+        await _finish(self._host.writer)
 
     async def _receive(self) -> None:
         data = await self._host.reader.read(CHUNK)
         while data:
             self.received += len(data)
             data = await self._pass(data, self._host.reader, self._tool.writer)
-        _finish(self._tool.writer)
+        await _finish(self._tool.writer)
 
     async def _pass(self, data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """Hand on what was read, and read on when it is on its way."""
@@ -91,6 +107,9 @@ class Tunnel:
             self._timeout.reschedule(asyncio.get_running_loop().time() + self._idle)
 
 
-def _finish(writer: asyncio.StreamWriter) -> None:
+async def _finish(writer: asyncio.StreamWriter) -> None:
+    """Let it have what is still on its way, then say that this was all."""
+    writer.transport.set_write_buffer_limits(0)
+    await writer.drain()
     with suppress(OSError, RuntimeError):
         writer.write_eof()
