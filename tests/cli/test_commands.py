@@ -171,6 +171,17 @@ def test_a_shipped_example_is_taken(claude: Commands) -> None:
     assert "unpublish" in claude.home.policy_file("npm").read_text(encoding="utf-8")
 
 
+def test_the_agents_own_policy_is_added_and_removed_as_a_tools_but_is_no_tool(claude: Commands) -> None:
+    assert "agents that are started from now on" in claude("plugin", "add", "claude").out
+    assert "api.anthropic.com" in claude.home.policy_file("claude").read_text(encoding="utf-8")
+    assert "There is a plugin 'claude' already" in claude.fails("plugin", "add", "claude")
+    claude("init")
+    assert os.listdir(claude.home.cli) == ["plugin-client"]
+    assert claude("plugin", "remove", "claude").status == 0
+    assert not claude.home.policy_file("claude").exists()
+    assert "`rules` is for tools" in claude("plugin", "add", "claude", "--block", "x").err
+
+
 @pytest.mark.parametrize("name", ["../git", "plugin-client", "a b", "supervisor"])
 def test_names_that_no_tool_can_have_are_refused(claude: Commands, name: str) -> None:
     claude.fails("plugin", "add", name)

@@ -79,7 +79,10 @@ def test_an_installation_from_start_to_stop(site: Site) -> None:
     }.items()
     assert ["git", "running", "enforced"] in [line.split()[:3] for line in site("status").out.splitlines()]
     assert "git" in [plugin["name"] for plugin in site("plugin", "list", "--json").json]
-    assert site("doctor").status == 0
+    looked = site("doctor")
+    assert looked.status == 0
+    assert "· Agent: the network of its container is not limited, as plugins are processes" in looked.out
+    assert "claude-gateway" not in site("status").out
     assert site("stop").out == "Stopped.\n"
     assert site("status").status == 1
 

@@ -9,6 +9,7 @@ from textual.widgets import TextArea
 from supervisor.status import PolicyStatus
 from tests.tui.desk import Driver, open_desk
 from tests.tui.fake import POLICY, FakeBackend, hash_of, plugin, status
+from tui.backend import Desk
 
 
 async def open_policy(desk: Driver) -> None:
@@ -30,6 +31,17 @@ async def test_number_keys_change_screens_until_one_edits() -> None:
         await desk.sees("5plugin: git")
         await desk.press("escape", "1")
         await desk.sees("Latest blocked")
+
+
+@pytest.mark.parametrize("names", [("git-gateway", "git"), ("git", "git-gateway"), ("git-gateway",)])
+def test_a_policy_is_told_of_its_plugin_and_where_there_is_none_of_its_gateway(
+    names: tuple[str, ...],
+) -> None:
+    desk = Desk(status=status(plugins=tuple(map(plugin, names))))
+    found = desk.goes_by("git")
+    assert found is not None
+    assert found.name == ("git" if "git" in names else "git-gateway")
+    assert desk.goes_by("claude") is None
 
 
 async def test_says_that_the_file_is_enforced_and_then_what_is_unsaved() -> None:
