@@ -31,6 +31,11 @@ class Verdict(StrEnum):
     EXPIRED = "expired"  # nobody answered in time
     ERROR = "error"  # could not be judged, or could not run: refused
 
+    @property
+    def refuses(self) -> bool:
+        """Whether that was a no. What is held is neither yet."""
+        return self in (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED, Verdict.ERROR)
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:

@@ -13,12 +13,13 @@ from typing import Final
 
 from supervisor.api.client import Client
 from tests.bench.harness import Pair, interleave
-from tests.bench.rows import Row
+from tests.bench.rows import Row, beside_direct
 from tests.e2e.network import Site, site_for
 
 _BYTES: Final = 100_000_000
 _RUNS: Final = 7
 _BUDGET: Final = 0.5
+_ROW: Final = "{} of 100 MB by https, through the gateway of `network.allow`"
 
 
 def egress(_: object) -> Iterator[Row]:
@@ -29,8 +30,10 @@ def egress(_: object) -> Iterator[Row]:
         (site.project / "large").write_bytes(content)
         site.allow(f"localhost:{site.ports[0]}")
         asyncio.run(_until_it_works(site))
-        yield _row("download", _turns(site, "--output", "/dev/null"))
-        yield _row("upload", _turns(site, "--header", "Expect:", "--upload-file", "large"))
+        yield beside_direct(_ROW.format("download"), _BUDGET, _turns(site, "--output", "/dev/null"))
+        yield beside_direct(
+            _ROW.format("upload"), _BUDGET, _turns(site, "--header", "Expect:", "--upload-file", "large")
+        )
 
 
 async def _until_it_works(site: Site) -> None:
@@ -63,12 +66,3 @@ def _seconds(site: Site, words: tuple[str, ...], *, ours: bool) -> float:
     start = time.perf_counter()
     subprocess.run(command, cwd=site.project, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
-
-
-def _row(what: str, pair: Pair) -> Row:
-    ratio = 1 / pair.ratio
-    return Row(
-        f"{what} of 100 MB by https, through the gateway of `network.allow`",
-        f"{ratio:.2f}x direct ({pair.native:.2f} s, {pair.ours:.2f} s)",
-        f"at least {_BUDGET}x", ratio >= _BUDGET,
-    )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Final
 from supervisor.home import Home
 from supervisor.setup import prepare_home
 from tests.bench.harness import Pair, interleave
-from tests.bench.rows import Row
+from tests.bench.rows import Row, beside_direct
 from tests.upstream import TOKEN, SmartHttp, environment, native
 
 _NAME: Final = "private/project.git"
@@ -108,12 +108,7 @@ def _fetches(scene: Scene, template: str, *, runs: int = _RUNS, warmup: int = 1)
 
 
 def _row(what: str, budget: float, pair: Pair) -> Row:
-    ratio = 1 / pair.ratio
-    return Row(
-        f"{what}, through the gateway",
-        f"{ratio:.2f}x direct ({pair.native:.2f} s, {pair.ours:.2f} s)",
-        f"at least {budget}x", ratio >= budget,
-    )  # fmt: skip
+    return beside_direct(f"{what}, through the gateway", budget, pair)
 
 
 @contextmanager

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -23,10 +22,10 @@ from typing import Final
 
 from plugins.base.control import StartConfig
 from tests.escape.box import can_box
+from tests.escape.process import PATIENCE, Log, start
 from tests.upstream import free_port
 
 CAPABILITY: Final = "the-secret-part-of-the-address"
-PATIENCE: Final = 20.0  # seconds for one answer
 WELCOME: Final = b"reached"
 # Names and what they stand for. The policy allows each, with the port of the server that must not be reached.
 NAMES: Final = {
@@ -87,8 +86,7 @@ class Egress:
         self.root = root
         self.allowed, self.forbidden = Server(), Server()
         self.port = free_port()
-        self.log = root / "log"
-        self._read = 0
+        self.log = Log(root / "log")
 
     # ------------------------------------------------------------ sending
 
@@ -128,14 +126,6 @@ class Egress:
         return (await self.send(self.honest, ends=False)).endswith(WELCOME)
 
     # ------------------------------------------------------------ what came of it
-
-    def complaints(self) -> str:
-        """What the gateway's log says, since it was last read, of errors that nobody thought of."""
-        with self.log.open() as log:
-            log.seek(self._read)
-            text = log.read()
-            self._read = log.tell()
-        return text[max(0, text.index("Traceback") - 200) :] if "Traceback" in text else ""
 
 
 def reaches(host: str, port: int) -> bool:
@@ -199,19 +189,7 @@ def _start(here: Egress) -> subprocess.Popen[bytes]:
         workspace="/nonexistent", state=str(state), client="", path=os.environ["PATH"],
         gateway=f"http://127.0.0.1:{here.port}/{CAPABILITY}",
     )  # fmt: skip
-    start = here.root / "start.json"
-    start.write_text(config.model_dump_json())
-    command = _with_names(here.root, [sys.executable, "-m", "plugins.base.egress", str(start)])
-    with here.log.open("wb") as log:
-        process = subprocess.Popen(command, stderr=log, cwd=here.root)
-    deadline = time.monotonic() + PATIENCE
-    while not _listens(here.port):
-        assert process.poll() is None, here.log.read_text()
-        assert time.monotonic() < deadline, here.log.read_text()
-        time.sleep(0.02)
-    return process
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+    file = here.root / "start.json"
+    file.write_text(config.model_dump_json())
+    command = _with_names(here.root, [sys.executable, "-m", "plugins.base.egress", str(file)])
+    return start(command, here.log, here.port, at=here.root)

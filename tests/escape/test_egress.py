@@ -26,7 +26,7 @@ def place(running_egress: Egress) -> Iterator[Egress]:
     before = running_egress.forbidden.visits
     yield running_egress
     assert running_egress.forbidden.visits == before
-    assert running_egress.complaints() == ""
+    assert running_egress.log.complaints() == ""
 
 
 @pytest.mark.parametrize("attack", REQUESTS, ids=lambda attack: attack.name)

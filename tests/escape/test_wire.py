@@ -31,7 +31,7 @@ def place(running: Wire) -> Iterator[Wire]:
 async def _check(place: Wire, answer: bytes, may: frozenset[str] = frozenset()) -> None:
     assert place.changed() <= may, answer
     assert not place.leaks(answer)
-    assert place.complaints() == ""
+    assert place.log.complaints() == ""
     assert await place.push_honestly()
 
 

@@ -9,17 +9,16 @@ import asyncio
 import base64
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from plugins.base.control import StartConfig
+from tests.escape.process import PATIENCE, Log, start
 from tests.upstream import TOKEN, USER, SmartHttp, free_port, native
 
 PROJECT: Final = "private/project.git"
@@ -28,7 +27,6 @@ CAPABILITY: Final = "the-secret-part-of-the-address"
 ZERO: Final = "0" * 40
 BASIC: Final = base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
 ASKED: Final = b"\0 report-status side-band-64k"
-PATIENCE: Final = 20.0  # seconds for one answer
 
 _POLICY: Final = """\
 plugin: git
@@ -65,8 +63,7 @@ class Wire:
     def __init__(self, root: Path, remote: SmartHttp) -> None:
         self.remote = remote
         self.state = root / "state"
-        self.log = root / "log"
-        self._read = 0
+        self.log = Log(root / "log")
         self._packs: dict[tuple[str, ...], bytes] = {}
         self._repository = root / "repository"
         self._template = root / "template"
@@ -175,20 +172,12 @@ class Wire:
         shutil.rmtree(repositories)
         shutil.copytree(self._template, repositories)
 
-    def complaints(self) -> str:
-        """What the gateway's log says, since it was last read, of errors that nobody thought of."""
-        with self.log.open() as log:
-            log.seek(self._read)
-            text = log.read()
-            self._read = log.tell()
-        return text[max(0, text.index("Traceback") - 200) :] if "Traceback" in text else ""
-
     def leaks(self, answer: bytes) -> bool:
         return any(each.encode() in answer for each in (TOKEN, BASIC))
 
     def token_on_disk(self) -> list[Path]:
         """The gateway's files that hold the token."""
-        files = [self.log, *(path for path in self.state.rglob("*") if path.is_file())]
+        files = [self.log.path, *(path for path in self.state.rglob("*") if path.is_file())]
         return [path for path in files if self.leaks(path.read_bytes())]
 
     async def push_honestly(self) -> bool:
@@ -258,19 +247,5 @@ def _start(root: Path, here: Wire) -> subprocess.Popen[bytes]:
     )  # fmt: skip
     (root / "start.json").write_text(config.model_dump_json())
     secrets = {"CLAUDE_CONTAINER_CREDENTIALS": "GITHUB_TOKEN", "GITHUB_TOKEN": TOKEN}
-    with here.log.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "plugins.git.gateway", str(root / "start.json")],
-            env={**os.environ, **secrets}, stderr=log, cwd=root,
-        )  # fmt: skip
-    deadline = time.monotonic() + PATIENCE
-    while not (_listens(here.http_port) and _listens(here.stream_port)):
-        assert process.poll() is None, here.log.read_text()
-        assert time.monotonic() < deadline, here.log.read_text()
-        time.sleep(0.02)
-    return process
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+    command = [sys.executable, "-m", "plugins.git.gateway", str(root / "start.json")]
+    return start(command, here.log, here.http_port, here.stream_port, at=root, more=secrets)

@@ -5,7 +5,7 @@ The policy is taken when the decision is taken: an edit that arrives while a con
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from plugins.base.control.asking import Blocked, Ruling
 from plugins.base.egress.connections import RULE, Connection, connection
@@ -16,8 +16,6 @@ from plugins.base.gateway import Say
 from plugins.base.model import LOCKDOWN, Decision, Layer, Verdict, refuse_all
 from plugins.base.plugin import Plugin
 from plugins.base.refusal import plain_refusal
-
-_REFUSED: Final = (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED, Verdict.ERROR)
 
 
 class Desk(GatewayDesk, Protocol):
@@ -109,7 +107,7 @@ class ConnectionJudge:
         self._desk.recorder.information("wire", what, self._about())
 
     def _record(self, verdict: Verdict, decision: Decision, request: str = "", note: str = "") -> None:
-        self._desk.counters.blocked += verdict in _REFUSED
+        self._desk.counters.blocked += verdict.refuses
         self._desk.recorder.decision(
             self._about(), Layer.WIRE, verdict, self._asked, decision, reason=note, request=request
         )

@@ -22,7 +22,7 @@ from plugins.base.egress.tunnel import BUFFER, CHUNK, IDLE, Side, Tunnel
 from plugins.base.errors import ClaudeContainerError, Denied
 from plugins.base.gateway import claimed
 from plugins.base.plugin import Plugin
-from plugins.base.policy.hosts import parse_target
+from plugins.base.policy.hosts import Target
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Proxy:
         if self._closing or len(self._open) - len(self._strangers) > MOST:
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"There are {MOST} connections already.",
-                hint="Try again when some of them are over.", asked=("connect", request.target),
+                hint="Try again when some of them are over.", asked=("connect", str(request.target)),
                 command=request.command,
             )  # fmt: skip
         return request
@@ -151,30 +151,34 @@ class Proxy:
 
     # ------------------------------------------------------------ the connection
 
-    async def _connect(self, tool: Side, target: str, command: str) -> None:
+    async def _connect(self, tool: Side, target: Target, command: str) -> None:
         """Judge it, find the host, and carry bytes. Raises `ClaudeContainerError` for a no."""
         self._desk.counters.commands += 1
-        judge = ConnectionJudge(self._desk, self._kind, command, target, partial(self._desk.tell, command))
+        say = partial(self._desk.tell, command)
+        judge = ConnectionJudge(self._desk, self._kind, command, str(target), say)
         first = asyncio.ensure_future(tool.reader.read(CHUNK))
         try:
             await _while_wanted(judge, first)
-            addresses = await lookup.addresses_of(parse_target(target))
+            addresses = await lookup.addresses_of(target)
             judge.place(addresses, lookup.own_of(addresses, self._listens_on))
             host = await self._reach(judge, target, addresses)
-            await self._carry(judge, target, Tunnel(tool, host, idle=self._idle), tool, first)
+            try:
+                judge.check()  # it took a while to get there
+                await self._carry(judge, target, Tunnel(tool, host, idle=self._idle), tool, first)
+            finally:
+                host.abort()
         finally:
             first.cancel()
             with suppress(asyncio.CancelledError, ConnectionError):
                 await first
 
-    async def _reach(self, judge: ConnectionJudge, target: str, addresses: tuple[str, ...]) -> Side:
+    async def _reach(self, judge: ConnectionJudge, target: Target, addresses: tuple[str, ...]) -> Side:
         """Connect to one of the addresses that were judged: the name is not looked up again."""
         why = "it stands for no address"
         for address in addresses:
             try:
                 async with asyncio.timeout(_CONNECT_WITHIN):
-                    port = parse_target(target).port
-                    return Side(*await asyncio.open_connection(address, port, limit=BUFFER))
+                    return Side(*await asyncio.open_connection(address, target.port, limit=BUFFER))
             except TimeoutError:
                 why = "it does not answer"
             except OSError as error:
@@ -184,14 +188,9 @@ class Proxy:
         raise lookup.NoSuchHost(message)
 
     async def _carry(
-        self, judge: ConnectionJudge, target: str, tunnel: Tunnel, tool: Side, first: asyncio.Future[bytes]
+        self, judge: ConnectionJudge, target: Target, tunnel: Tunnel, tool: Side, first: asyncio.Future[bytes]
     ) -> None:
         started = time.monotonic()
-        try:
-            judge.check()  # it took a while to get there
-        except ClaudeContainerError:
-            tunnel.end("not allowed any more")
-            raise
         self._tunnels[tunnel] = judge
         self._desk.counters.running += 1
         try:

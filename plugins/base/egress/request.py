@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Final
 
 from plugins.base.errors import Denied
-from plugins.base.policy.hosts import parse_target
+from plugins.base.policy.hosts import Target, parse_target
 
 LARGEST_HEAD: Final = 16 * 1024  # bytes
 END: Final = b"\r\n\r\n"
@@ -47,9 +47,9 @@ class Refused(Denied):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What it asks for. `target` is HOST:PORT in its one spelling."""
+    """What it asks for."""
 
-    target: str
+    target: Target
     command: str  # as it says
 
 
@@ -62,7 +62,7 @@ def parse(untrusted_head: bytes, capability: str) -> Request:
     if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":
         raise Refused(HTTPStatus.BAD_REQUEST, "A CONNECT request has no content.")
     try:
-        return Request(str(parse_target(target)), command)
+        return Request(parse_target(target), command)
     except ValueError as error:
         raise Refused(
             HTTPStatus.BAD_REQUEST, f"What to connect to {error}.", asked=("connect", target), command=command

@@ -29,7 +29,6 @@ from plugins.git.operation import GitOperation
 from plugins.git.refusal import label
 from plugins.git.urls import parse_url
 
-_REFUSED: Final = (Verdict.BLOCKED, Verdict.DENIED, Verdict.EXPIRED)
 HOOK_NAME: Final = "receive-pack"  # how an operation says that the wire itself was read
 
 
@@ -128,7 +127,7 @@ class WireJudge:
     async def done(self, push: Judged, *, arrived: bool | None, answered: bool) -> None:
         if arrived is None:
             reason = "The outcome is unknown: the remote could not be asked whether the push arrived."
-            self._record(push, Decision(), Verdict.ERROR, reason=reason)
+            self._write(push, Decision(), Verdict.ERROR, reason=reason)  # it was let through
         elif not answered:
             self.desk.recorder.information("wire", settled(push.upstream.url, push.updates, arrived=arrived))
         if self._note is not None:
@@ -137,7 +136,12 @@ class WireJudge:
     def _record(
         self, push: Judged, decision: Decision, verdict: Verdict, *, request: str = "", reason: str = ""
     ) -> None:
-        self.desk.counters.blocked += verdict in _REFUSED
+        self.desk.counters.blocked += verdict.refuses
+        self._write(push, decision, verdict, request=request, reason=reason)
+
+    def _write(
+        self, push: Judged, decision: Decision, verdict: Verdict, *, request: str = "", reason: str = ""
+    ) -> None:
         self.desk.recorder.decision(
             self._about(push), Layer.WIRE, verdict, self._operation(push), decision,
             reason=reason, request=request,

@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from plugins.base.control import Answer, StartConfig, Told
 from plugins.base.egress import lookup, proxy
 from plugins.base.egress.main import EgressGateway
+from plugins.base.egress.proxy import Proxy
 from tests.plugins.base.harness import box_for
 from tests.plugins.base.supervisor import WITHIN, FakeSupervisor
 from tests.tls import certificate, server_context
@@ -242,6 +244,20 @@ async def test_a_name_that_stands_for_this_machine_reaches_nothing(monkeypatch: 
         said = await site.answer(f"trick.example:{port}")
         assert "403 trick.example stands for 127.0.0.1, which is this machine's own" in said
         await site.supervisor.recorded("connect", f"trick.example:{port}", verdict="blocked")
+
+
+async def test_a_policy_that_comes_while_the_host_is_reached_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tool reads why, as ever."""
+    async with talk() as port, site_for(f"127.0.0.1:{port}") as site:
+        reach = Proxy._reach
+
+        async def slowly(*arguments: Any) -> Any:
+            host = await reach(*arguments)
+            await site.put("a.example")
+            return host
+
+        monkeypatch.setattr(Proxy, "_reach", slowly)
+        assert f" 403 127.0.0.1:{port} is not among" in await site.answer(f"127.0.0.1:{port}")
 
 
 async def test_the_operators_yes_lets_it_through_and_the_policy_ends_it() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from plugins.base.doors import door
 from plugins.base.egress.environment import through
 from plugins.base.egress.request import Refused, Request, parse
+from plugins.base.policy.hosts import Target
 
 SECRET = "capability"
 COMMAND = "0" * 32
@@ -31,7 +32,7 @@ def head(line: str = "CONNECT a.example:443 HTTP/1.1", fields: str = OURS) -> by
 def test_a_request_says_where_to_and_from_which_command() -> None:
     more = "Host: elsewhere\r\nproxy-connection: Keep-Alive\r\nUser-Agent: npm/1 (x; y)\r\n"
     assert parse(head("CONNECT A.example:443 HTTP/1.1", more + OURS), SECRET) == Request(
-        "a.example:443", COMMAND
+        Target("a.example", 443), COMMAND
     )
 
 

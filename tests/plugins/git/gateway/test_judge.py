@@ -221,6 +221,17 @@ async def test_an_approval_is_not_used_when_what_would_be_lost_cannot_be_kept(
     assert not allowed
     assert "could not be kept" in remarks
     assert desk.verdicts() == [("error", "allow_delete_remote")]
+    assert desk.counters.blocked == 1
+
+
+async def test_a_push_whose_outcome_is_unknown_was_not_refused(
+    judge: WireJudge, desk: Desk, tmp_path: Path
+) -> None:
+    await judge.done(
+        _push(tmp_path, RefUpdate("refs/heads/claude/x", _ZERO, _A)), arrived=None, answered=False
+    )
+    assert desk.verdicts() == [("error", "")]
+    assert desk.counters.blocked == 0
 
 
 async def test_an_approval_is_for_exactly_one_push(judge: WireJudge, desk: Desk, tmp_path: Path) -> None:
