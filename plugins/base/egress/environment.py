@@ -14,7 +14,10 @@ from plugins.base.egress.request import USER
 
 _NAMES: Final = ("HTTPS_PROXY", "HTTP_PROXY")
 _NONE_BESIDE: Final = ("NO_PROXY", "ALL_PROXY")
-# npm's own settings come before the variables above, in whatever case.
+# npm's own settings come before the variables above, in whatever case; so do those in a project's .npmrc, but
+# for a variable of npm's own. One that is empty would not count.
+_NPM: Final = ("npm_config_proxy", "npm_config_https_proxy")
+_NPM_NONE_BESIDE: Final = {"npm_config_noproxy": "none.invalid"}
 _OVERRIDING: Final = frozenset(
     f"npm_config_{name}" for name in ("proxy", "http_proxy", "https_proxy", "noproxy", "no_proxy")
 )
@@ -30,4 +33,4 @@ def through(gateway: str, command: str, environment: Mapping[str, str]) -> dict[
     kept = {name: value for name, value in environment.items() if name.lower() not in _OVERRIDING}
     for names, value in ((_NAMES, proxy), (_NONE_BESIDE, "")):
         kept |= {spelled: value for name in names for spelled in (name, name.lower())}
-    return kept | {"NODE_USE_ENV_PROXY": "1"}
+    return kept | dict.fromkeys(_NPM, proxy) | _NPM_NONE_BESIDE | {"NODE_USE_ENV_PROXY": "1"}
