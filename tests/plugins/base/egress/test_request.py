@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.base.doors import door
-from plugins.base.egress.environment import through
 from plugins.base.egress.request import Refused, Request, parse
 from plugins.base.policy.hosts import Target
 
@@ -81,13 +79,3 @@ def test_of_plain_http_only_the_host_is_written_down() -> None:
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with pytest.raises(Refused):
         parse(data + b"\r\n\r\n", SECRET)
-
-
-def test_tools_are_pointed_at_the_gateway_whatever_the_caller_says() -> None:
-    given = {"npm_config_https_proxy": "x", "NPM_CONFIG_NOPROXY": "*", "no_proxy": "*", "TERM": "t"}
-    told = through(f"http://10.0.0.2:81/{SECRET}", COMMAND, given)
-    assert told["https_proxy"] == told["HTTPS_PROXY"] == f"http://claude-{COMMAND}:{SECRET}@10.0.0.2:81"
-    assert told["no_proxy"] == told["NO_PROXY"] == told["ALL_PROXY"] == ""
-    assert told["TERM"] == "t"
-    assert not {"npm_config_https_proxy", "NPM_CONFIG_NOPROXY"} & told.keys()
-    assert door("http://10.0.0.2:81/x").port == 81
