@@ -55,8 +55,8 @@ class PolicyBuffer:
         """The text was written and has this hash now."""
         self.base = self.disk = PolicyText(self.text, hash_, self.base.path)
 
-    def state(self, enforced_hash: str) -> tuple[str, Tone]:
-        """The state in a line: what is wrong comes first."""
+    def state(self, enforced_hash: str | None) -> tuple[str, Tone]:
+        """The state in a line: what is wrong comes first. None: nothing that runs here goes by this file."""
         if self.overtaken:
             return "▲ the file changed on disk: Ctrl+R reloads it, Ctrl+S compares with yours", "warn"
         edits = "● unsaved changes (Ctrl+S applies)" if self.dirty else ""
@@ -70,6 +70,8 @@ class PolicyBuffer:
             return "  ·  ".join(filter(None, (f"✖ invalid: {problems}; {kept}", edits))), "bad"
         if self.dirty:
             return edits, "accent"
+        if enforced_hash is None:
+            return "– not in use: it is for agents of the docker runtime", "muted"
         if enforced_hash == self.base.hash:
             return "✓ enforced", "good"
         return "… saved, not enforced yet", "warn"

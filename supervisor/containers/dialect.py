@@ -69,6 +69,10 @@ class Dialect:
         """Options of the bridge driver."""
         return network.options
 
+    def pool(self, network: Network) -> dict[str, str]:
+        """The addresses of a network that has a subnet."""
+        return {"Subnet": network.subnet} | ({"IPRange": network.chosen} if network.chosen else {})
+
     def hardware_address(self, at: Attachment) -> str:
         """What the network knows it by; "" where the engine makes it of the address, always the same."""
         return ""
@@ -99,6 +103,10 @@ class PodmanDialect(Dialect):
 
     def network_options(self, network: Network) -> dict[str, str] | None:
         return None  # it refuses those that it does not know
+
+    def pool(self, network: Network) -> dict[str, str]:
+        """It gives nobody an address beside those that it chooses from; it chooses each one in turn."""
+        return {"Subnet": network.subnet}
 
     def hardware_address(self, at: Attachment) -> str:
         """It makes a new one each time; who knew the one before would talk to nobody for a minute."""

@@ -83,8 +83,7 @@ class ContainerNetworks:
         return replace(wanted, subnet=_subnet(facts)) if wanted.subnet else wanted
 
     def _create(self, wanted: Network) -> None:
-        pool = {"Subnet": wanted.subnet} | ({"IPRange": wanted.chosen} if wanted.chosen else {})
-        pools = {"Driver": "default", "Config": [pool]} if wanted.subnet else None
+        pools = {"Driver": "default", "Config": [self.dialect.pool(wanted)]} if wanted.subnet else None
         with self.translated():
             self.api.create_network(
                 wanted.name, driver="bridge", internal=wanted.internal, check_duplicate=True,

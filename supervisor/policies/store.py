@@ -29,6 +29,7 @@ from plugins.base.policy.schema import is_tool_name
 from plugins.base.policy.standing import standing_policy
 from plugins.base.registry import plugin_class
 from supervisor.files import file_lock, replace_file
+from supervisor.gateways import serves
 from supervisor.home import Home
 from supervisor.policies.history import Entry, History
 from supervisor.policies.replay import operation_of
@@ -76,12 +77,12 @@ class PolicyStore:
         self._home = home
 
     def names(self) -> list[str]:
-        """The tools that have a policy file, sorted."""
+        """The tools that have a policy file, sorted; what has no commands comes last."""
         try:
             found = [path.stem for path in self._home.config.glob("*.yaml")]
         except OSError:
             return []
-        return sorted(name for name in found if is_tool_name(name))
+        return sorted(filter(is_tool_name, found), key=lambda name: (not serves(name), name))
 
     def read(self, plugin: str) -> PolicyFile:
         """Read and check one file."""

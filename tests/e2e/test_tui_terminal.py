@@ -109,6 +109,7 @@ def test_a_blocked_command_waits_for_the_operator_and_is_denied_with_a_reason(
         assert agent.returncode != 0
         assert "please use a branch" in stderr
         terminal.sees("✖ denied")
+        terminal.until(lambda: "1 request" not in terminal.text, "nothing that waits any more")
         terminal.type("q")
         terminal.sees("left=0")
         assert_restored(terminal)

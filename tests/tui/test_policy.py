@@ -33,6 +33,14 @@ async def test_number_keys_change_screens_until_one_edits() -> None:
         await desk.sees("Latest blocked")
 
 
+async def test_says_that_the_agents_policy_is_not_in_use_where_plugins_are_processes() -> None:
+    backend = FakeBackend()
+    backend.files["claude"] = "plugin: claude\nversion: 1\n"
+    async with open_desk(backend) as desk:
+        await desk.press("4")
+        await desk.sees("claude.yaml – not in use: it is for agents of the docker runtime")
+
+
 @pytest.mark.parametrize("names", [("git-gateway", "git"), ("git", "git-gateway"), ("git-gateway",)])
 def test_a_policy_is_told_of_its_plugin_and_where_there_is_none_of_its_gateway(
     names: tuple[str, ...],

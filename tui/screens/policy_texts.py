@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from plugins.base.errors import ClaudeContainerError
+from supervisor.containers.names import AGENT
 from tui.backend import Desk, Diagnostic
 from tui.format import Tone
 from tui.policy_buffer import PolicyBuffer
@@ -172,9 +173,11 @@ class PolicyTexts(DeskScreen):
         problems.styles.height = max(1, min(len(buffer.diagnostics), 6))
         self.query_one(PolicyFiles).mark(self._marks())
 
-    def _enforced_hash(self, name: str) -> str:
-        plugin = self.desk.goes_by(name)
-        return plugin.policy.enforced_hash if plugin else ""
+    def _enforced_hash(self, name: str) -> str | None:
+        plugin, status = self.desk.goes_by(name), self.desk.status
+        if plugin is not None:
+            return plugin.policy.enforced_hash
+        return None if name == AGENT and status is not None and status.runtime == "process" else ""
 
     def _marks(self) -> dict[str, tuple[str, Tone]]:
         marks: dict[str, tuple[str, Tone]] = {}

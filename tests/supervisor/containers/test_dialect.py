@@ -46,6 +46,13 @@ def test_a_rootless_podman_keeps_users(podman: bool, owner: int, asked: dict[str
     assert dialect_of(podman=podman, owner=owner).more_host_options() == asked
 
 
+def test_podman_is_not_told_to_keep_an_address_free_that_it_would_refuse_to_give() -> None:
+    agents = Network("n", internal=True, subnet="10.213.1.0/24", chosen="10.213.1.128/25")
+    assert DOCKER.pool(agents) == {"Subnet": agents.subnet, "IPRange": agents.chosen}
+    assert PODMAN.pool(agents) == {"Subnet": agents.subnet}
+    assert DOCKER.pool(dataclasses.replace(agents, chosen="")) == {"Subnet": agents.subnet}
+
+
 def test_an_address_has_one_hardware_address() -> None:
     network = Network("n", internal=True)
     assert PODMAN.hardware_address(Attachment(network, "10.213.0.2")) == "02:42:0a:d5:00:02"
