@@ -3,6 +3,7 @@
 Its name says how it behaves: `crash` ends at once, `deaf` never calls, `ill` has no tool, all others work.
 A line sent to its agent's socket makes it do something: `event TEXT` records an event, `ask WORD` asks the
 operator, `policy` tells what it enforces, `lockdown` what it refuses with, `flood` and `garbage` misbehave.
+`tell TEXT` says something to a caller, as gateways do; `heard` tells what was said to its own.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from plugins.base.control import (
     Stats,
     Stop,
     Stored,
+    Tell,
+    Told,
     Welcome,
 )
 from plugins.base.model import Layer
@@ -47,6 +50,7 @@ class FakePlugin:
         self.spool: list[AuditEvent] = []
         self.batches: dict[int, tuple[AuditEvent, ...]] = {}
         self.asked: dict[int, socket.socket] = {}
+        self.heard: list[str] = []
         self.number = 0
         Path(config.socket).unlink(missing_ok=True)
         self.agents = socket.socket(socket.AF_UNIX)
@@ -108,6 +112,13 @@ class FakePlugin:
         elif word == "ask":
             self.ask(rest, agent)
             return
+        elif word == "heard":
+            answer = " ".join(self.heard)
+        elif word == "tell":
+            self.number += 1
+            self.asked[self.number] = agent
+            self.send(Tell(tell=self.number, command="c", text=rest))
+            return
         elif word == "flood":
             for number in range(100_000):
                 self.send(Stats(commands=number))
@@ -144,6 +155,11 @@ class FakePlugin:
                 self.spool = [event for event in self.spool if event not in stored]
             case Answer(ask=number, outcome=outcome, reason=reason):
                 self.answered(number, outcome, reason)
+            case Tell(tell=number, text=text):
+                self.heard.append(text)
+                self.send(Told(tell=number))
+            case Told(tell=number):
+                self.answered(number, "told", "")
             case Stop():
                 sys.exit(0)
 

@@ -10,6 +10,7 @@ import pytest
 
 from plugins.base.policy import policy_hash
 from supervisor.api.client import Client
+from supervisor.home import Home
 from tests.supervisor.harness import (
     Place,
     enforced,
@@ -86,6 +87,47 @@ async def test_a_plugin_speaks_for_itself_alone(place: Place) -> None:
 
     rows = AuditReader(home.audit_db).rows(AuditFilter(text="it says"), 0, 10)
     assert [row.event.plugin for row in rows] == ["tool"]
+
+
+async def _with_gateways(home: Home, client: Client) -> None:
+    for name in ("tool", "other"):
+        write_policy(home, name, "network: {allow: [a.example]}\n")
+    for name in ("tool", "tool-gateway", "other", "other-gateway"):
+        await enforced(client, name)
+
+
+async def test_what_a_gateway_says_is_heard_by_its_tool_alone(place: Place) -> None:
+    home, _ = place
+    async with supervised(*place) as client:
+        await _with_gateways(home, client)
+        assert await tell(home, "tool-gateway", "tell refused") == "told"
+        heard = [await tell(home, name, "heard") for name in ("tool", "other", "other-gateway")]
+        assert heard == ["refused", "", ""]
+
+
+async def test_a_gateway_whose_tool_is_not_there_does_not_wait_for_it(place: Place) -> None:
+    home, _ = place
+    async with supervised(*place) as client:
+        await _with_gateways(home, client)
+        talk = asyncio.create_task(tell(home, "tool", "garbage"))  # which cuts it off
+        await plugin_when(client, "tool", lambda p: p.state == "unhealthy")
+        assert await tell(home, "tool-gateway", "tell refused") == "told"
+        talk.cancel()
+        await asyncio.gather(talk, return_exceptions=True)
+
+
+async def test_what_a_tool_says_like_a_gateway_is_heard_by_nobody(place: Place) -> None:
+    home, _ = place
+    async with supervised(*place) as client:
+        await _with_gateways(home, client)
+        talk = asyncio.create_task(tell(home, "tool", "tell refused"))
+        await tell(home, "tool", "event behind it")
+        await reason_recorded(home, "behind it")
+        names = ("tool", "tool-gateway", "other", "other-gateway")
+        heard = [await tell(home, name, "heard") for name in names]
+        assert heard == ["", "", "", ""]
+        talk.cancel()
+        await asyncio.gather(talk, return_exceptions=True)
 
 
 async def test_nobody_gets_a_word_without_the_token(place: Place) -> None:
