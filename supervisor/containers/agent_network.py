@@ -51,7 +51,10 @@ def way_out(home: Home, state: Status, networks: ContainerNetworks) -> Way:
 
 def environment_of(door: str, command: str) -> dict[str, str]:
     """What tells programs of the gateway. `command` is the id by which the audit log knows this agent."""
-    return through(door, command, {}) | {"NO_PROXY": _WITHIN, "no_proxy": _WITHIN}
+    told = through(door, command, {}).items()
+    # npm's own variables are for npm's plugin.
+    kept = {name: value for name, value in told if not name.startswith("npm_config_")}
+    return kept | {"NO_PROXY": _WITHIN, "no_proxy": _WITHIN}
 
 
 def _does_not_run(gateway: PluginStatus) -> ClaudeContainerError:
