@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shlex
-import shutil
-import subprocess
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from cli.connection import ask_if_running
+from cli.explain import explain, parse_file
 from cli.output import clock, echo_diff, emit, examples, json_option, table
-from plugins.base.control import StartConfig
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.explain import explain as explain_lines
-from plugins.base.plugin import Captured, Invocation
-from plugins.base.policy import Policy, PolicyError, decode_policy, parse_policy
-from plugins.base.registry import plugin_class
+from plugins.base.policy import PolicyError, decode_policy
 from supervisor.home import Home
 from supervisor.policies.consequences import LATEST, consequences
 from supervisor.policies.replay import Difference
@@ -32,6 +22,9 @@ pass_home = click.make_pass_decorator(Home)
 @click.group()
 def policy() -> None:
     """Check, explain, compare and roll back policies."""
+
+
+policy.add_command(explain)
 
 
 @policy.command()
@@ -54,81 +47,12 @@ def check(home: Home, files: tuple[Path, ...], as_json: bool) -> int:
 
 def _problems(path: Path) -> list[str]:
     try:
-        _parse(path)
+        parse_file(path)
     except PolicyError as error:
         return [str(problem) for problem in error.problems]
     except OSError as error:
         return [f"{path}: {error.strerror}"]
     return []
-
-
-def _parse(path: Path) -> Policy:
-    text = decode_policy(path.read_bytes(), file=path.name)
-    model = plugin_class(path.stem).rules_model
-    return parse_policy(text, file=path.name, rules_model=model, plugin=path.stem)
-
-
-@policy.command(
-    context_settings={"ignore_unknown_options": True},
-    epilog=examples("policy explain git push origin main", "policy explain --cwd ~/project git push --force"),
-)
-@click.option(
-    "--cwd", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(), help="Where."
-)
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@json_option
-@pass_home
-def explain(home: Home, cwd: Path, command: tuple[str, ...], as_json: bool) -> int:
-    """Say what the policy makes of COMMAND (for example: git push origin main) without running it.
-
-    Exits 1 when it would be refused.
-    """
-    tool, *argv = command
-    path = home.policy_file(tool)
-    if not path.exists():
-        raise ClaudeContainerError(
-            f"No plugin rules {tool!r}.", hint=f"Add one with: claude-container plugin add {tool}"
-        )
-    rules = _parse(path)
-    plugin = plugin_class(tool)(_what_if(home, tool, cwd.absolute()))
-    invocation = Invocation(tuple(argv), str(cwd.absolute()), {}, "explain")
-    operation = asyncio.run(plugin.inspect(invocation, rules, _run_here))
-    decision = plugin.evaluate(rules, operation)
-    if as_json:
-        reasons = [asdict(reason) for reason in decision.reasons]
-        emit({"allowed": decision.allowed, "approvable": decision.approvable, "reasons": reasons})
-    else:
-        click.echo("\n".join(explain_lines(rules, operation, decision)))
-    return 0 if decision.allowed else 1
-
-
-def _what_if(home: Home, tool: str, workspace: Path) -> StartConfig:
-    """A start configuration for judging alone: nothing is started with it."""
-    status = ask_if_running(home, lambda client: client.status())
-    return StartConfig(
-        plugin=tool, workspace=status.workspace if status else str(workspace),
-        origin=status.origin if status else "",
-        socket="", control="", token="", state="", client="", path="",
-    )  # fmt: skip
-
-
-async def _run_here(
-    argv: tuple[str, ...], *, cwd: str, environment: Mapping[str, str] | None = None, stdin: bytes = b""
-) -> Captured:
-    """Run a look-up (such as `git config`) as the operator, outside any sandbox."""
-    program = _beside_wrappers(argv[0])
-    done = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
-        [program, *argv[1:]], cwd=cwd, input=stdin, capture_output=True, check=False,
-        env={**os.environ, **(environment or {})},
-    )  # fmt: skip
-    return Captured(done.returncode, done.stdout, done.stderr)
-
-
-def _beside_wrappers(tool: str) -> str:
-    """The tool itself, also where the wrappers come first on PATH: looking is no command of an agent."""
-    wrapper_paths = [path for path in os.get_exec_path() if (Path(path) / "plugin-client").exists()]
-    own = os.pathsep.join(path for path in os.get_exec_path() if path not in wrapper_paths)
-    return shutil.which(tool, path=own) or tool
 
 
 @policy.command()

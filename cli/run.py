@@ -44,8 +44,8 @@ def run(home: Home, command: tuple[str, ...]) -> int:
     """Run Claude Code, or COMMAND, in the agent's container.
 
     It sees the workspace, the wrappers and the plugins' sockets; of this environment the key of Claude Code,
-    git's author and the terminal's settings. It connects to what config/claude.yaml names, and to nothing else
-    (with plugins as processes: to anything). Ends with the command's exit status.
+    git's author and the terminal's settings. It connects to what config/claude.yaml names, and to nothing
+    else (with plugins as processes: to anything). Ends with the command's exit status.
     """
     state = ask(home, lambda client: client.status())
     environment = environment_of(os.environ, needs_key=not command)

@@ -219,6 +219,20 @@ def test_check_of_a_file_that_is_not_there(claude: Commands, tmp_path: Path) -> 
     assert (done.status, done.out) == (1, f"{tmp_path / 'git.yaml'}: No such file or directory\n")
 
 
+def test_explain_tells_of_connections(claude: Commands) -> None:
+    claude("plugin", "add", "claude")
+    claude("plugin", "add", "npm")
+    assert claude("policy", "explain", "claude", "api.anthropic.com").status == 0
+    assert claude("policy", "explain", "claude", "connect", "api.anthropic.com:443").status == 0
+    refused = claude("policy", "explain", "claude", "pypi.org")
+    assert refused.status == 1
+    assert "BLOCKED  claude connect pypi.org:443" in refused.out
+    assert claude("policy", "explain", "--connect", "npm", "registry.npmjs.org").status == 0
+    assert claude("policy", "explain", "--connect", "npm", "registry.npmjs.org:80").status == 1
+    for wrong in ([], ["a b"], ["one", "two"], ["https://pypi.org"]):
+        assert "one host" in claude.fails("policy", "explain", "claude", *wrong)
+
+
 def test_explain_says_what_would_happen_and_why(claude: Commands) -> None:
     write(claude, "npm")
     assert claude("policy", "explain", "npm", "install").status == 0
