@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from supervisor.api.client import Client
 from tests.bench.harness import Pair, interleave
 from tests.bench.rows import Row, beside_direct
 from tests.e2e.network import Site, site_for
@@ -29,19 +27,11 @@ def egress(_: object) -> Iterator[Row]:
     with site_for("curl", content) as site:
         (site.project / "large").write_bytes(content)
         site.allow(f"localhost:{site.ports[0]}")
-        asyncio.run(_until_it_works(site))
+        site.wait(site.tool)
         yield beside_direct(_ROW.format("download"), _BUDGET, _turns(site, "--output", "/dev/null"))
         yield beside_direct(
             _ROW.format("upload"), _BUDGET, _turns(site, "--header", "Expect:", "--upload-file", "large")
         )
-
-
-async def _until_it_works(site: Site) -> None:
-    client = await Client.connect(site.home)
-    try:
-        await site.works(client, site.tool, site.gateway)
-    finally:
-        await client.close()
 
 
 def _turns(site: Site, *words: str) -> Pair:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from plugins.base.control import AuditEvent
 from plugins.base.policy import policy_hash
@@ -87,6 +90,29 @@ class Site:
             ),
         )
 
+    def wait(self, *names: str) -> None:
+        """The same, of the tools with these names; their gateways included."""
+
+        def work(there: dict[str, PluginStatus]) -> bool:
+            running = {
+                name: each.policy.enforced_hash for name, each in there.items() if each.state == "running"
+            }
+            return running == wanted
+
+        async def wait() -> None:
+            client = await Client.connect(self.home, operator=True)
+            try:
+                await self.when(client, work)
+            finally:
+                await client.close()
+
+        wanted = {
+            plugin: policy_hash(self.home.policy_file(name).read_text())
+            for name in names
+            for plugin in (name, gateway_name(name))
+        }
+        asyncio.run(wait())
+
     def connections(self) -> list[AuditEvent]:
         """What the gateway recorded."""
         rows = AuditReader(self.home.audit_db).rows(AuditFilter(), 0, 1000)
@@ -98,7 +124,8 @@ class Site:
 @contextmanager
 def site_for(tool: str, *pages: bytes) -> Iterator[Site]:
     """A supervisor with this tool, and a server with TLS for each of the pages; nothing is allowed yet."""
-    with scratch() as (home, project), ExitStack() as servers:
+    with scratch() as (home, project), pytest.MonkeyPatch.context() as patch, ExitStack() as servers:
+        patch.setenv("PATH", f"/usr/bin{os.pathsep}/bin")  # no shims, which lead outside of the toolchain
         both = certificate(home.root)
         ports = tuple(servers.enter_context(web_server(both, "127.0.0.1", page)) for page in pages)
         home.config.rmdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -21,8 +20,7 @@ DIRECT = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.arg
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("PATH", f"/usr/bin{os.pathsep}/bin")
+def site() -> Iterator[Site]:
     with site_for(TOOL, b"page 1", b"page 2") as site:
         yield site
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import select
 import socket
 import subprocess
@@ -14,9 +12,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from plugins.base.policy import policy_hash
-from supervisor.api.client import Client
-from supervisor.status import PluginStatus
 from tests.e2e.network import Site, site_for
 from tests.escape.egress import Server
 from tests.escape.egress_scripts import OWN_DOOR, SCRIPTS
@@ -63,37 +58,26 @@ def _own_address() -> str:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    path = os.environ["PATH"]
-    with pytest.MonkeyPatch.context() as patch, site_for(TOOL, b"page") as site, closing(Server()) as server:
-        patch.setenv("PATH", f"/usr/bin{os.pathsep}/bin")
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as datagrams:
-            datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            datagrams.bind(("::", server.port))
-            site.allow(f"localhost:{site.ports[0]}", on_block="refuse")
-            site.home.policy_file(OTHER).write_text(_OTHER_POLICY.format(port=server.port))
-            asyncio.run(_until_both_work(site))
-            yield Place(site, server, datagrams, _steal(site))
-    assert os.environ["PATH"] == path
+    with (
+        site_for(TOOL, b"page") as site,
+        closing(Server()) as server,
+        closing(_datagrams(server.port)) as sock,
+    ):
+        site.allow(f"localhost:{site.ports[0]}", on_block="refuse")
+        site.home.policy_file(OTHER).write_text(_OTHER_POLICY.format(port=server.port))
+        site.wait(TOOL, OTHER)
+        yield Place(site, server, sock, _steal(site))
 
 
-async def _until_both_work(site: Site) -> None:
-    wanted = {
-        name: policy_hash(site.home.policy_file(tool).read_text())
-        for tool in (TOOL, OTHER)
-        for name in (tool, f"{tool}-gateway")
-    }
-
-    def work(there: dict[str, PluginStatus]) -> bool:
-        enforced = {
-            name: each.policy.enforced_hash for name, each in there.items() if each.state == "running"
-        }
-        return enforced == wanted
-
-    client = await Client.connect(site.home, operator=True)
-    try:
-        await site.when(client, work)
-    finally:
-        await client.close()
+def _datagrams(port: int) -> socket.socket:
+    """Takes them on all addresses."""
+    if not socket.has_dualstack_ipv6():
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    else:
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("", port))
+    return sock
 
 
 def _steal(site: Site) -> str:
