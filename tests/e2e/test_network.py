@@ -67,7 +67,11 @@ async def _ask(site: Site, client: Client) -> None:
     assert open_[0].plugin == TOOL
     await client.approve(open_[0].id)
     said, _ = await asyncio.to_thread(process.communicate, timeout=30)
-    assert "502 no-such-host.invalid cannot be looked up" in said  # let through, to a host that is not there
+    assert f"python3: waiting for the operator, request {open_[0].id} (up to 60 s)\n" in said
+    assert (
+        "error: no-such-host.invalid cannot be looked up" in said
+    )  # let through, to a host that is not there
+    assert "502 no-such-host.invalid cannot be looked up" in said
     wanted = {"allowed", "blocked", "held", "approved"}
     async with asyncio.timeout(30):
         while not wanted <= {str(event.verdict) for event in site.connections()}:  # noqa: ASYNC110
