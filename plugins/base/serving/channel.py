@@ -75,7 +75,10 @@ class Slots:
 
 
 class Pairs:
-    """Makes the socket pairs of channels, one ahead of the command that will need it."""
+    """Makes the socket pairs of channels, one ahead of the command that will need it.
+
+    It is made when a command has ended: then nobody waits.
+    """
 
     def __init__(self) -> None:
         self._ready: tuple[int, int] | None = None  # descriptors; they stay for as long as the process
@@ -83,10 +86,10 @@ class Pairs:
     def take(self) -> tuple[socket.socket, int]:
         """Our end, and the descriptor of the command's."""
         (ours, theirs), self._ready = self._ready or _pair(), None
-        asyncio.get_running_loop().call_later(SETTLED, self._prepare)
         return socket.socket(*_KIND, 0, fileno=ours), theirs
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """See that one is ready."""
         if self._ready is None:
             with suppress(OSError):  # no descriptors left: who needs one will say so
                 self._ready = _pair()
@@ -104,6 +107,7 @@ class Channel:
     def __init__(self, host: ChannelHost, slots: Slots, pairs: Pairs) -> None:
         self._host = host
         self._slots = slots
+        self._pairs = pairs
         self._loop = asyncio.get_running_loop()
         self._ours, self.theirs = pairs.take()  # the command's end is to be inherited by it
         self._descriptor = self._ours.fileno()  # the loop is quicker with numbers than with sockets
@@ -138,6 +142,7 @@ class Channel:
         os.close(self.theirs)
         self._stop_reading()
         self._ours.close()
+        self._pairs.prepare()
 
     def _stop_reading(self) -> None:
         self._loop.remove_reader(self._descriptor)

@@ -238,11 +238,15 @@ class Command:
             if self._timed_out:
                 exit_code, signum, error = TIMED_OUT, None, f"It ran longer than {seconds:g} s and was ended."
             if running.refusal is None:
-                milliseconds = (time.perf_counter() - started) * 1000
-                self._services.recorder.outcome(self._about.command, exit_code, milliseconds)
+                self._record_end(exit_code, time.perf_counter() - started)
         if error is not None:
             await self._say(error_text(error))
         return await self._caller.response(exit_code, error=error, signal=signum)
+
+    def _record_end(self, exit_code: int, seconds: float) -> None:
+        """Record the outcome at once, but let the caller have its answer first."""
+        outcome = self._services.recorder.outcome
+        asyncio.get_running_loop().call_soon(outcome, self._about.command, exit_code, seconds * 1000)
 
     def _pass_deadline(self) -> None:
         self._timed_out = True
