@@ -20,6 +20,7 @@ from plugins.base.serving.protocol import HEADER_SIZE, MAX_FRAME, header
 MAX_DESCRIPTORS: Final = 3
 _READ_SIZE: Final = 65536
 _ANCILLARY = socket.CMSG_SPACE(8 * array.array("i").itemsize)
+_CUT_OFF: Final = int(socket.MSG_CTRUNC)  # a plain number: flags of the enum are slow to test
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class Connection:
             return None
         if ancillary:
             self._take(ancillary)
-        if flags & socket.MSG_CTRUNC or len(self._fds) > MAX_DESCRIPTORS:
+        if flags & _CUT_OFF or len(self._fds) > MAX_DESCRIPTORS:
             raise ProtocolError(f"A message came with more than {MAX_DESCRIPTORS} descriptors.")
         self._buffer += data
         return bool(data)

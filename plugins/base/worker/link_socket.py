@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import array
 import asyncio
-import json
 import os
 import socket
 from collections import deque
@@ -17,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from plugins.base.as_json import from_json, to_json
 from plugins.base.worker.wire import HEADER_SIZE, frame
 
 _READ_SIZE: Final = 65536
@@ -41,7 +41,7 @@ class WorkerSocket:
         """Send the message now or as soon as there is room. Raises `OSError` when that is no use."""
         if self._sock.fileno() < 0:
             raise ConnectionResetError("the link to the worker is closed")
-        data = memoryview(frame(message, text))
+        data = memoryview(frame(to_json(message), text))
         if not self._outbox:
             sent = self._send_some(data, fds)
             if sent == len(data):
@@ -98,7 +98,7 @@ class WorkerSocket:
             whole = HEADER_SIZE + int.from_bytes(self._buffer[:HEADER_SIZE], "big")
             if len(self._buffer) < whole:
                 return
-            message = json.loads(self._buffer[HEADER_SIZE:whole].decode("ascii"))
+            message = from_json(bytes(self._buffer[HEADER_SIZE:whole]))
             del self._buffer[:whole]
             self._receive(message)
 

@@ -35,11 +35,9 @@ CHANNEL: Final = 61
 CHANNEL_VARIABLE: Final = "CLAUDE_CONTAINER_CHANNEL"
 
 
-def frame(message: Mapping[str, Any], text: bytes = b"") -> bytes:
-    """The message with its length; after it, behind a NUL, text for which JSON would be slow."""
-    data = _to_json(message).encode("ascii")
-    if text:
-        data = b"%b\0%b" % (data, text)
+def frame(message: bytes, text: bytes = b"") -> bytes:
+    """The message, JSON, with its length; after it, behind a NUL, text for which JSON would be slow."""
+    data = b"%b\0%b" % (message, text) if text else message
     return len(data).to_bytes(HEADER_SIZE, "big") + data
 
 
@@ -91,18 +89,17 @@ class Wire:
         if not data:
             return None
         message, *words = data.split(b"\0")
-        return Received(json.loads(message.decode("ascii")), words, fds)
+        return Received(json.loads(message.decode("utf-8")), words, fds)
 
     def _exactly(self, size: int) -> bytes:
         """As many bytes, or none when the link ends before."""
-        data = bytearray(size)
-        view = memoryview(data)
-        while view:
-            count = self._sock.recv_into(view)
-            if count == 0:
+        data = self._sock.recv(size, socket.MSG_WAITALL)
+        while len(data) < size:  # a signal came between
+            more = self._sock.recv(size - len(data), socket.MSG_WAITALL)
+            if not more:
                 return b""
-            view = view[count:]
-        return bytes(data)
+            data += more
+        return data
 
     def send(self, message: Mapping[str, Any]) -> None:
-        self._sock.sendall(frame(message))
+        self._sock.sendall(frame(_to_json(message).encode("ascii")))
