@@ -33,7 +33,7 @@ def callers(passed: Mapping[str, str], files: PrivateFiles) -> dict[str, str]:
     """
     kept = {name: value for name, value in passed.items() if name not in _NEVER}
     for name in _EDITORS:
-        if kept.get(name, "").startswith(f"{files.root}/"):
+        if name in kept and kept[name].startswith(f"{files.root}/"):
             del kept[name]
     if "GIT_CONFIG_PARAMETERS" in kept:
         rest = kept["GIT_CONFIG_PARAMETERS"]
@@ -80,8 +80,9 @@ def for_command(
 
 def _skipped_hooks(command: GitCommand) -> str:
     """The repository's own hooks that the caller's --no-verify skips."""
-    option = command.given("verify")
-    return NO_VERIFY.get(command.name, "") if option is not None and option.negated else ""
+    skipped = NO_VERIFY.get(command.name, "")
+    option = command.given("verify") if skipped else None
+    return skipped if option is not None and option.negated else ""
 
 
 def _callers_hooks(command: GitCommand) -> str:

@@ -155,6 +155,16 @@ def _known_directory(untrusted_path: str) -> str:
 
 def safe_args(untrusted_args: Sequence[str]) -> tuple[str, ...]:
     """The same for a command line; what is too much is left out, and said."""
+    args = tuple(untrusted_args)  # agents repeat themselves; what they repeat is short
+    return _known_args(args) if sum(map(len, args)) <= _MOST_TEXT else _safe_args(args)
+
+
+@lru_cache(maxsize=256)
+def _known_args(untrusted_args: tuple[str, ...]) -> tuple[str, ...]:
+    return _safe_args(untrusted_args)
+
+
+def _safe_args(untrusted_args: tuple[str, ...]) -> tuple[str, ...]:
     kept: list[str] = []
     room = _MOST_ARGS_TEXT
     for arg in untrusted_args:
