@@ -61,6 +61,12 @@ async def test_a_decision_and_its_outcome_are_recorded() -> None:
     assert outcome.duration_ms > 0
 
 
+async def test_an_outcome_is_not_lost_when_the_plugin_stops_as_soon_as_the_caller_has_its_answer() -> None:
+    async with plugin_for("sh") as box:
+        await box.call_with_fds("-c", "exit 7")
+    assert [outcome.exit_code for outcome in box.supervisor.outcomes.values()] == [7]
+
+
 async def test_a_blocked_command_does_not_run_and_says_why() -> None:
     async with plugin_for("touch", BLOCKED.format(tool="touch")) as box:
         answer = await box.call_with_fds("bad")
