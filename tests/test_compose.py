@@ -125,6 +125,7 @@ def test_image_name_and_place_are_the_same(name: str) -> None:
     assert service["hostname"] == fact.hostname
     assert service["working_dir"] == fact.working_directory
     assert tuple(service.get("dns", ())) == fact.dns
+    assert tuple(service.get("dns_opt", ())) == fact.dns_options
 
 
 @each
@@ -187,7 +188,7 @@ def test_nobody_gets_more_than_the_facts_can_say(name: str) -> None:
     assert SERVICES[name].keys() <= {
         "user", "read_only", "cap_drop", "security_opt", "ulimits", "stop_grace_period", "tmpfs",
         "pids_limit", "init", "restart", "working_dir", "image", "build", "command", "environment",
-        "volumes", "network_mode", "mem_limit", "memswap_limit", "hostname", "networks", "dns",
+        "volumes", "network_mode", "mem_limit", "memswap_limit", "hostname", "networks", "dns", "dns_opt",
         "depends_on", "healthcheck", "profiles", "stdin_open", "tty",
     }  # fmt: skip
     assert SERVICES[name].get("network_mode", "none") == "none"

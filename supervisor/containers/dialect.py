@@ -56,6 +56,7 @@ class Dialect:
                 for mount in wanted.mounts
             ],
             "tmpfs": self._tmpfs(wanted), "dns": list(wanted.dns) or None,
+            "dns_opt": list(wanted.dns_options) or None,
             "log_config": _LOGS if wanted.logged else _NO_LOGS,
             "network_mode": wanted.networks[0].network.name if wanted.networks else "none",
             "restart_policy": {"Name": "no"}, "init": wanted.init,

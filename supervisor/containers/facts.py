@@ -62,6 +62,7 @@ _OF_THE_IMAGE: Final = (
     "/usr", PROGRAM, STATE, WORKSPACE,
 )  # fmt: skip
 _NOWHERE: Final = "127.0.0.1"  # a resolver that nobody runs: no name leaves an inner network
+_GIVE_UP_SOON: Final = ("timeout:1", "attempts:1")  # who asks it is told so in two seconds, not in twenty
 
 
 def seccomp_profile() -> str:
@@ -117,6 +118,7 @@ class Container:
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     tmpfs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(TMPFS))
     dns: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()  # as in resolv.conf(5)
     hostname: str = ""
     working_directory: str = "/"
     read_only: bool = True
@@ -240,6 +242,7 @@ def of_agent(
     Its name is not fixed here: there may be several at once. `at` is where the plugins see the workspace: for
     those that are processes of this machine, where it really is. `network` is the one that it is on, if any.
     """
+    outside = network is not None and not network.internal
     return Container(
         name="",
         image=image(AGENT, version),
@@ -252,7 +255,8 @@ def of_agent(
         ),
         labels=labels(home),
         networks=(Attachment(network),) if network is not None else (),
-        dns=() if network is not None and not network.internal else (_NOWHERE,),
+        dns=() if outside else (_NOWHERE,),
+        dns_options=() if outside else _GIVE_UP_SOON,
         environment=MappingProxyType(
             {"PATH": f"{WRAPPERS}:{TOOL_PATH}", "LANG": "C.UTF-8", "HOME": AGENT_HOME}
         ),
