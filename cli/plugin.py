@@ -68,8 +68,7 @@ def list_plugins(home: Home, as_json: bool) -> None:
 @pass_home
 def add(home: Home, name: str, file: Path | None, block: tuple[str, ...]) -> None:
     """Put the tool NAME under policy: from --file, else the shipped example, else one that blocks --block."""
-    if serves(name):
-        check_tool_name(name)
+    _check_name(name)
     if home.policy_file(name).exists():
         raise ClaudeContainerError(
             f"There is a plugin {name!r} already: {home.policy_file(name)}.",
@@ -87,6 +86,12 @@ def add(home: Home, name: str, file: Path | None, block: tuple[str, ...]) -> Non
         click.echo(f"Added {home.policy_file(name)}; the plugin starts with: claude-container start")
     else:
         _report(status)
+
+
+def _check_name(name: str) -> None:
+    """The agent's own policy has a name that no tool can have. Raises `ClaudeContainerError`."""
+    if serves(name):
+        check_tool_name(name)
 
 
 def _write(home: Home, name: str, text: str) -> None:
@@ -124,8 +129,7 @@ def _policy_text(name: str, file: Path | None, block: tuple[str, ...]) -> str:
 @pass_home
 def remove(home: Home, name: str) -> None:
     """Take the plugin NAME away: it stops, its wrapper and its policy file go."""
-    if serves(name):
-        check_tool_name(name)
+    _check_name(name)
     path = home.policy_file(name)
     if not path.exists():
         raise ClaudeContainerError(f"There is no plugin {name!r}.", hint="See: claude-container plugin list")

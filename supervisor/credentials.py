@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from plugins.base.doors import is_gateway, tool_of
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.secrets import Secret, take_from_environment
-from supervisor.gateways import is_gateway, own_gateway, tool_of
+from supervisor.gateways import own_gateway
 from supervisor.policies.store import PolicyStore
 
 _USUAL: Final = ("GITHUB_TOKEN", "GH_TOKEN")

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from plugins.base.control import Stop
+from plugins.base.doors import is_gateway
 from plugins.base.errors import ClaudeContainerError
 from supervisor import reconcile
-from supervisor.gateways import is_gateway
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal

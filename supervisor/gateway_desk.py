@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from plugins.base.control import Credentials as NewCredentials
 from plugins.base.control import Undo, Undone
+from plugins.base.doors import gateway_name, is_gateway, tool_of
 from plugins.base.errors import ClaudeContainerError
 from supervisor.control_link import PluginLink
 from supervisor.credentials import Credentials
 from supervisor.fleet import Fleet
-from supervisor.gateways import gateway_name, is_gateway, tool_of
 from supervisor.journal import Journal
 from supervisor.plugin_desk import PluginDesk
 from supervisor.status import Request

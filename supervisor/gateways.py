@@ -15,9 +15,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from plugins.base.doors import GATEWAY, address, door
+from plugins.base.doors import address, door, gateway_name, is_gateway, tool_of
 from plugins.base.egress import MODULE as EGRESS
 from plugins.base.errors import ClaudeContainerError
+from plugins.base.plugin import Plugin
 from plugins.base.policy import Policy
 from plugins.base.registry import plugin_class
 from supervisor.state_db import StateDb
@@ -29,26 +30,9 @@ _TRIES: Final = 100
 _GIT: Final = "git"
 
 
-def is_gateway(name: str) -> bool:
-    return name.endswith(GATEWAY)
-
-
-def tool_of(name: str) -> str:
-    """The tool whose policy this plugin goes by."""
-    return name.removesuffix(GATEWAY)
-
-
-def gateway_name(tool: str) -> str:
-    """What the tool's gateway is called, if it has one."""
-    return tool + GATEWAY
-
-
 def serves(tool: str) -> bool:
     """Whether the tool has commands, and so a plugin; else it has a gateway alone."""
-    try:
-        return plugin_class(tool).rules_model.commands
-    except ClaudeContainerError:
-        return True  # what is wrong with the plugin shows when it starts
+    return _kind(tool).rules_model.commands
 
 
 def tool_of_image(plugin: str) -> str:
@@ -58,16 +42,21 @@ def tool_of_image(plugin: str) -> str:
 
 def own_gateway(tool: str) -> str:
     """The module of the gateway that the tool's plugin brings, with the credentials; "" when it has none."""
+    return _kind(tool).gateway
+
+
+def _kind(tool: str) -> type[Plugin]:
+    """The tool's plugin. What is wrong with it shows when it starts; until then it counts as any tool's."""
     try:
-        return plugin_class(tool).gateway
+        return plugin_class(tool)
     except ClaudeContainerError:
-        return ""  # what is wrong with the plugin shows when it starts
+        return Plugin
 
 
-def module_for(tool: str, policy: Policy | None) -> str:
-    """The module of the tool's gateway under this policy; "" when it has none."""
-    connects = not serves(tool) or (policy is not None and bool(policy.network.allow))
-    return own_gateway(tool) or (EGRESS if connects else "")
+def _module_for(kind: type[Plugin], policy: Policy | None) -> str:
+    """The module of the gateway under this policy; "" when there is none."""
+    connects = not kind.rules_model.commands or (policy is not None and bool(policy.network.allow))
+    return kind.gateway or (EGRESS if connects else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +83,16 @@ class Gateways:
         self._in_force = in_force
         self._running = running
         self._contained = contained
+        self._serving: dict[str, bool] = {}
         self._modules: dict[str, str] = {}
         self._doors: dict[str, Doors] = {}
 
     def take(self, tool: str, policy: Policy | None) -> None:
         """Go by this policy from now on."""
-        there = self._contained or serves(tool)
-        self._modules[tool] = module_for(tool, policy) if there else ""
+        kind = _kind(tool)
+        self._serving[tool] = kind.rules_model.commands
+        there = self._contained or self._serving[tool]
+        self._modules[tool] = _module_for(kind, policy) if there else ""
 
     def of(self, tool: str) -> str | None:
         """The name of the tool's gateway; None when it has none."""
@@ -108,8 +100,8 @@ class Gateways:
 
     def processes(self, tool: str) -> tuple[str, ...]:
         """The plugins that are to run for a tool that has a policy file."""
-        plugin = (tool,) if serves(tool) else ()
         gateway = self.of(tool)
+        plugin = (tool,) if self._serving[tool] else ()
         return (*plugin, gateway) if gateway is not None else plugin
 
     def module(self, plugin: str) -> str:

@@ -22,12 +22,12 @@ from plugins.base.control import (
     Told,
     Undone,
 )
+from plugins.base.doors import gateway_name, is_gateway, tool_of
 from plugins.base.errors import ClaudeContainerError
 from supervisor import reconcile
 from supervisor.approvals.answers import Approvals
 from supervisor.control_link import PluginLink
 from supervisor.fleet import Fleet
-from supervisor.gateways import gateway_name, is_gateway, tool_of
 from supervisor.hub import Hub
 from supervisor.journal import Journal
 from supervisor.managed import Managed

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from plugins.base.control import StartConfig
-from supervisor.gateways import Doors, tool_of
+from plugins.base.doors import tool_of
+from supervisor.gateways import Doors
 from supervisor.home import Home
 
 

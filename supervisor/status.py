@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from plugins.base.control import Isolation, Update
-from plugins.base.doors import GATEWAY
+from plugins.base.doors import tool_of
 
 PluginState = Literal["stopped", "starting", "running", "unhealthy", "backoff", "crash-loop", "stopping"]
 PolicyState = Literal["enforced", "stale", "invalid", "missing"]
@@ -56,7 +56,7 @@ class PluginStatus(_Frozen):
     @property
     def tool_name(self) -> str:
         """The tool whose policy it goes by."""
-        return self.name.removesuffix(GATEWAY)
+        return tool_of(self.name)
 
 
 class Status(_Frozen):

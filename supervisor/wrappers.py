@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from plugins.base.doors import is_gateway
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy.schema import is_tool_name
 from supervisor.assets import client_binary
 from supervisor.containers.names import AGENT
 from supervisor.files import replace_file
-from supervisor.gateways import is_gateway
 from supervisor.home import Home
 
 CLIENT: Final = "plugin-client"

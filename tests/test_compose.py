@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from plugins.base.control import StartConfig
+from plugins.base.doors import tool_of
 from supervisor.containers.agent_network import environment_of
 from supervisor.containers.facts import (
     CONTROL,
@@ -25,7 +26,6 @@ from supervisor.containers.facts import (
 )
 from supervisor.containers.names import AGENT, instance_of
 from supervisor.containers.network_facts import inner_network, outer_network
-from supervisor.gateways import tool_of
 from supervisor.home import Home
 
 ROOT: Final = Path(__file__).parents[1]

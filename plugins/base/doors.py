@@ -1,4 +1,4 @@
-"""Where gateways listen. Pure.
+"""What gateways are called, and where they listen. Pure.
 
 A door is written http://ADDRESS:PORT/CAPABILITY; the capability is the secret that opens it.
 """
@@ -8,7 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-GATEWAY: Final = "-gateway"  # a gateway is named after its tool
+_GATEWAY: Final = "-gateway"  # a gateway is named after its tool
+
+
+def is_gateway(name: str) -> bool:
+    return name.endswith(_GATEWAY)
+
+
+def tool_of(name: str) -> str:
+    """The tool whose policy a plugin, or a gateway, goes by."""
+    return name.removesuffix(_GATEWAY)
+
+
+def gateway_name(tool: str) -> str:
+    """What the tool's gateway is called, if it has one."""
+    return tool + _GATEWAY
 
 
 @dataclass(frozen=True, slots=True)

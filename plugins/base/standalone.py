@@ -28,7 +28,7 @@ from plugins.base.registry import plugin_class
 
 log = logging.getLogger(__name__)
 
-FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _LOOK_AGAIN: Final = 5_000  # milliseconds, for a file system that tells nothing
 
 
@@ -80,6 +80,12 @@ def places(options: argparse.Namespace) -> Places:
     return Places(**{name: getattr(options, name) for name in Places.__dataclass_fields__})
 
 
+def log_to_stderr() -> None:
+    """Where the container's log is read."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one plugin; the exit status."""
     options = parser("python -m plugins.base.standalone")
@@ -90,8 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="It has one by `network.allow` (plugins.base.egress.standalone).",
     )
     given = options.parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=FORMAT)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    log_to_stderr()
     try:
         asyncio.run(_run(given.tool, places(given), waits=given.gateway))
     except ClaudeContainerError as error:

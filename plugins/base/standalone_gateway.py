@@ -13,8 +13,7 @@ import logging
 import os
 import secrets
 import socket
-import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +21,9 @@ from typing import Any, Final
 from plugins.base.control import StartConfig
 from plugins.base.control.file_link import Files
 from plugins.base.control.link import LinkFactory
-from plugins.base.doors import GATEWAY
+from plugins.base.doors import gateway_name
 from plugins.base.errors import ClaudeContainerError
-from plugins.base.standalone import FORMAT, Places, parser, places, start_config
+from plugins.base.standalone import log_to_stderr, parser, places, start_config
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +43,17 @@ def gateway_parser(program: str, ports: tuple[int, ...]) -> argparse.ArgumentPar
 
 def run_standalone(tool: str, given: argparse.Namespace, serve: Serve, *, origin: bool = False) -> int:
     """Run the tool's gateway; the exit status. `origin`: it has to know the workspace's pinned one."""
-    capability = os.environ.pop(CAPABILITY, "")
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=FORMAT)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    where = places(given)
+    told = os.environ.pop(CAPABILITY, "")
+    log_to_stderr()
+    where, name = places(given), gateway_name(tool)
     try:
-        doors = _open(where, tool, socket.gethostbyname(given.listen), given.ports, capability)
+        capability = told or _capability(where.state_of(name))
+        doors = _doors(socket.gethostbyname(given.listen), given.ports, capability)
+        if not told:  # else whoever is to know it was told as well
+            _write_down(where.door(tool), doors)
         config = start_config(tool, where).model_copy(
             update={
-                "plugin": tool + GATEWAY, "state": str(where.state_of(tool + GATEWAY)),
+                "plugin": name, "state": str(where.state_of(name)),
                 "origin": where.origin() if origin else "", **doors,
             }
         )  # fmt: skip
@@ -67,23 +68,20 @@ def run_standalone(tool: str, given: argparse.Namespace, serve: Serve, *, origin
     return 0
 
 
-def _open(
-    where: Places, tool: str, address: str, ports: tuple[int, ...], capability: str
-) -> dict[str, str]:  # fmt: skip
-    """Where this gateway listens, written down for the plugin. Raises `OSError`."""
-    capability = capability or _capability(where.state_of(tool + GATEWAY))
-    doors = {"gateway": f"http://{address}:{ports[0]}/{capability}"}
-    doors["stream"] = f"{address}:{ports[1]}" if len(ports) > 1 else ""
-    door = where.door(tool)
-    if not door.parent.is_dir():  # nobody there reads it
-        return doors
+def _doors(address: str, ports: Sequence[int], capability: str) -> dict[str, str]:
+    """Where this gateway listens."""
+    stream = f"{address}:{ports[1]}" if len(ports) > 1 else ""
+    return {"gateway": f"http://{address}:{ports[0]}/{capability}", "stream": stream}
+
+
+def _write_down(door: Path, doors: dict[str, str]) -> None:
+    """For the plugin. Raises `OSError`."""
     new = door.with_suffix(".new")
     with suppress(FileNotFoundError):
         new.unlink()
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(doors, file)
     new.replace(door)
-    return doors
 
 
 def _capability(state: Path) -> str:

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, validate_call
 
+from plugins.base.doors import gateway_name
 from plugins.base.errors import ClaudeContainerError
 from supervisor.approvals.answers import Approvals
 from supervisor.approvals.requests import RequestError
 from supervisor.assets import shipped_policy
 from supervisor.fleet import Fleet, settled
 from supervisor.gateway_desk import GatewayDesk
-from supervisor.gateways import gateway_name
 from supervisor.home import Home
 from supervisor.hub import Hub, Topic
 from supervisor.journal import Journal

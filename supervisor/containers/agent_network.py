@@ -15,13 +15,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from plugins.base.control import StartConfig
-from plugins.base.egress.environment import through
+from plugins.base.doors import gateway_name
+from plugins.base.egress.environment import proxies
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers.facts import START
 from supervisor.containers.names import AGENT
 from supervisor.containers.network_facts import Network
 from supervisor.containers.networks import ContainerNetworks
-from supervisor.gateways import gateway_name
 from supervisor.home import Home
 from supervisor.status import PluginStatus, Status
 
@@ -51,10 +51,7 @@ def way_out(home: Home, state: Status, networks: ContainerNetworks) -> Way:
 
 def environment_of(door: str, command: str) -> dict[str, str]:
     """What tells programs of the gateway. `command` is the id by which the audit log knows this agent."""
-    told = through(door, command, {}).items()
-    # npm's own variables are for npm's plugin.
-    kept = {name: value for name, value in told if not name.startswith("npm_config_")}
-    return kept | {"NO_PROXY": _WITHIN, "no_proxy": _WITHIN}
+    return proxies(door, command, beside=_WITHIN)
 
 
 def _does_not_run(gateway: PluginStatus) -> ClaudeContainerError:

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from plugins.base.control import StartConfig
+from plugins.base.doors import is_gateway
 from plugins.base.egress import MODULE as EGRESS
 from plugins.git import addresses
 from supervisor.containers.names import (
@@ -38,7 +39,7 @@ from supervisor.containers.network_facts import (
     outer_network,
     plugin_address,
 )
-from supervisor.gateways import is_gateway, tool_of_image
+from supervisor.gateways import tool_of_image
 from supervisor.home import Home
 
 # ---------------------------------------------------------------- where things are inside

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, TypeVar
-
-from supervisor.containers.stream import Stream
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call it in a thread of its own. Cancelled, it goes on in vain; a stream that it opens is let go of."""
+    """Call it in a thread of its own. Cancelled, it goes on in vain, and what it opens is let go of."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
@@ -52,7 +51,7 @@ def _succeed(result: asyncio.Future[T], value: T) -> None:
 
 
 def _abandon(value: object) -> None:
-    if isinstance(value, Stream):
+    if isinstance(value, AbstractContextManager):
         with value:
             pass
 

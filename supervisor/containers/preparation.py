@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from plugins.base.control import StartConfig
+from plugins.base.doors import tool_of
 from plugins.base.errors import ClaudeContainerError
 from supervisor.containers import facts
 from supervisor.containers.calls import Found, made_of
@@ -19,7 +20,7 @@ from supervisor.containers.connection import Connected
 from supervisor.containers.facts import Container, User
 from supervisor.containers.off_loop import off_loop
 from supervisor.files import make_private, replace_file
-from supervisor.gateways import tool_of, tool_of_image
+from supervisor.gateways import tool_of_image
 from supervisor.home import Home
 from supervisor.images.of_home import image_id, images_of
 from supervisor.runtimes.runtime import NotBuilt

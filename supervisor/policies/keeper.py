@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from plugins.base.control import Applied
+from plugins.base.doors import gateway_name, tool_of
 from plugins.base.errors import ClaudeContainerError
 from plugins.base.policy import policy_hash
 from plugins.base.policy.watch import changes
 from supervisor.fleet import Fleet
-from supervisor.gateways import Gateways, gateway_name, is_gateway, serves, tool_of
+from supervisor.gateways import Gateways
 from supervisor.home import Home
 from supervisor.hub import Hub
 from supervisor.journal import Journal
@@ -154,7 +155,8 @@ class PolicyKeeper:
             return
         managed.policy = policy_state.with_good(managed.policy, text)
         tool = tool_of(managed.name)
-        if is_gateway(managed.name) and serves(tool):  # the tool's own plugin tells, and keeps the history
+        first = self._gateways.processes(tool)[:1]
+        if managed.name not in first:  # which tells, and keeps the history
             return
         name = policy_hash(text)
         who = "operator" if self._saved.get(tool) == name else "edit of the file"

@@ -15,11 +15,11 @@ from typing import Final
 import pytest
 
 from plugins.base.control import AuditEvent
+from plugins.base.doors import gateway_name
 from plugins.base.policy import policy_hash
 from supervisor import daemon
 from supervisor.api.client import Client
 from supervisor.audit.reader import AuditFilter, AuditReader
-from supervisor.gateways import gateway_name
 from supervisor.home import Home
 from supervisor.setup import prepare_home
 from supervisor.status import PluginStatus

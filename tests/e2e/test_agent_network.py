@@ -89,12 +89,13 @@ def test_several_agents_have_the_same_way_out(site: Installed, hosts: tuple[str,
 
 
 def test_nothing_but_the_gateway_is_there(site: Installed) -> None:
-    script = "cat /proc/net/route; getent hosts github.com; timeout 3 bash -c ': >/dev/tcp/1.1.1.1/443'"
+    script = "getent hosts github.com; timeout 3 bash -c ': >/dev/tcp/1.1.1.1/443'"
     done = site.cli("run", "--", "sh", "-c", script)
     assert done.returncode != 0
-    inner = networks(site.engine, site.home).inner("claude")
-    assert inner.internal
     assert "github" not in done.stdout
+    (network,) = site.engine.api.inspect_container(site.agent)["NetworkSettings"]["Networks"]
+    assert network == networks(site.engine, site.home).inner("claude").name
+    assert site.engine.api.inspect_network(network)["Internal"] is True
 
 
 def test_in_a_lockdown_it_reaches_nothing(site: Installed, hosts: tuple[str, str]) -> None:

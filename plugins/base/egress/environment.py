@@ -13,7 +13,6 @@ from plugins.base.doors import door
 from plugins.base.egress.request import USER
 
 _NAMES: Final = ("HTTPS_PROXY", "HTTP_PROXY")
-_NONE_BESIDE: Final = ("NO_PROXY", "ALL_PROXY")
 # npm's own settings come before the variables above, in whatever case; so do those in a project's .npmrc, but
 # for a variable of npm's own. One that is empty would not count.
 _NPM: Final = ("npm_config_proxy", "npm_config_https_proxy")
@@ -28,9 +27,18 @@ def through(gateway: str, command: str, environment: Mapping[str, str]) -> dict[
 
     `command` is the id of the command, for the audit log.
     """
-    at = door(gateway)
-    proxy = f"http://{USER}-{command}:{at.capability}@{at.host}:{at.port}"
     kept = {name: value for name, value in environment.items() if name.lower() not in _OVERRIDING}
-    for names, value in ((_NAMES, proxy), (_NONE_BESIDE, "")):
-        kept |= {spelled: value for name in names for spelled in (name, name.lower())}
-    return kept | dict.fromkeys(_NPM, proxy) | _NPM_NONE_BESIDE | {"NODE_USE_ENV_PROXY": "1"}
+    of_npm = dict.fromkeys(_NPM, _proxy(gateway, command))
+    return kept | proxies(gateway, command) | of_npm | _NPM_NONE_BESIDE
+
+
+def proxies(gateway: str, command: str, beside: str = "") -> dict[str, str]:
+    """The variables that are no tool's own. `beside`: hosts that need no proxy, with commas between."""
+    values = dict.fromkeys(_NAMES, _proxy(gateway, command)) | {"NO_PROXY": beside, "ALL_PROXY": ""}
+    spelled = {name: value for upper, value in values.items() for name in (upper, upper.lower())}
+    return spelled | {"NODE_USE_ENV_PROXY": "1"}
+
+
+def _proxy(gateway: str, command: str) -> str:
+    at = door(gateway)
+    return f"http://{USER}-{command}:{at.capability}@{at.host}:{at.port}"

@@ -9,7 +9,7 @@ from typing import Final
 from plugins.base import gateway
 from plugins.base.control import StartConfig
 from plugins.base.control.link import ControlLink, LinkFactory
-from plugins.base.doors import GATEWAY, door
+from plugins.base.doors import door, tool_of
 from plugins.base.egress import MODULE
 from plugins.base.egress.proxy import Proxy
 from plugins.base.egress.tunnel import BUFFER
@@ -23,7 +23,7 @@ class EgressGateway(Gateway):
     """The gateway of the tool that the start configuration names."""
 
     def __init__(self, config: StartConfig, link: LinkFactory = ControlLink) -> None:
-        tool = config.plugin.removesuffix(GATEWAY)
+        tool = tool_of(config.plugin)
         kind = plugin_class(tool)
         super().__init__(config, tool, kind.rules_model, link)
         self._door = door(config.gateway)
